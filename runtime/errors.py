@@ -1,0 +1,43 @@
+"""Every fault a user can cause or meet, as one small tree.
+
+    SoloistError              exit code 2
+    ├── BundleError           the model file is missing, no bundle, or breaks its own promise
+    ├── QueryError            the words cannot be turned into a conditioning
+    ├── AudioFileError        an audio file cannot be read or written
+    └── DeviceError           an audio or compute device cannot be opened or used
+        └── DeviceLost        a device that was running went away (exit code 3)
+
+Each message is one line that says what was wrong, what was found and what to do. The command line
+prints it as `soloist: <message>` and leaves with `exit_code`. Mistakes of a programmer (a wrong
+array shape, say) are `ValueError` instead.
+"""
+
+from typing import ClassVar
+
+
+class SoloistError(Exception):
+    """A fault that is explained to the user in one line, without a traceback."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class BundleError(SoloistError):
+    """The model file is missing, is no bundle, or does not hold what its spec promises."""
+
+
+class QueryError(SoloistError):
+    """The words asked for cannot be turned into a conditioning of this bundle."""
+
+
+class AudioFileError(SoloistError):
+    """An audio file cannot be read, holds no usable audio, or cannot be written."""
+
+
+class DeviceError(SoloistError):
+    """An audio or compute device is unknown, absent, or refuses the settings."""
+
+
+class DeviceLost(DeviceError):
+    """A device that was running stopped answering; `DeviceError` is for one that never started."""
+
+    exit_code: ClassVar[int] = 3

@@ -1,0 +1,90 @@
+"""JSON into frozen dataclasses, strictly: the shape of a record is its class and nothing else.
+
+Each key must be there, none may be left over, each value must have the declared type. What a value
+may be is the business of the class's `__post_init__`.
+"""
+
+import json
+import types
+from collections.abc import Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from .errors import BundleError
+
+Record = TypeVar("Record")
+
+_SCALARS = {str: "text", int: "a whole number", bool: "true or false", float: "a number"}
+
+
+def parse_object(text: str, where: str) -> dict[str, Any]:
+    """Parse JSON `text` that must be an object; `where` names it in the `BundleError` otherwise."""
+    try:
+        value = json.loads(text, parse_constant=_refuse_constant)
+    except ValueError as error:
+        raise BundleError(f"{where} is not JSON ({error}); export the bundle again") from error
+    if not isinstance(value, dict):
+        raise _wrong_type(value, "an object", where)
+    return value
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def decode(cls: type[Record], value: object, where: str) -> Record:
+    """Turn a parsed JSON object into the dataclass `cls`; `where` names it in error messages.
+
+    Raises `BundleError` naming the key at fault, what was found and what was expected.
+    """
+    if not isinstance(value, dict):
+        raise _wrong_type(value, "an object", where)
+    assert is_dataclass(cls)
+    # A key this version does not know may change what the others mean, so it is not skipped.
+    unknown = value.keys() - {field.name for field in fields(cls)}
+    if unknown:
+        raise BundleError(
+            f"{where}: unknown key {min(unknown)!r}; a newer Soloist may have written it"
+        )
+    hints = get_type_hints(cls)
+    arguments = {}
+    for field in fields(cls):
+        if field.name in value:
+            arguments[field.name] = _value(
+                hints[field.name], value[field.name], f"{where}: {field.name}"
+            )
+        elif field.default is MISSING:
+            raise BundleError(f"{where}: key {field.name!r} is missing; export the bundle again")
+    return cls(**arguments)
+
+
+def _value(expected: Any, value: object, where: str) -> Any:
+    origin, arguments = get_origin(expected), get_args(expected)
+    if origin in (Union, types.UnionType):  # here always `X | None`
+        return None if value is None else _value(arguments[0], value, where)
+    if origin is tuple:  # here always `tuple[X, ...]`
+        if not isinstance(value, list):
+            raise _wrong_type(value, "a list", where)
+        return tuple(_value(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(value))
+    if origin is Mapping:
+        if not isinstance(value, dict):
+            raise _wrong_type(value, "an object", where)
+        return {key: _value(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
+    if expected in _SCALARS:
+        return _scalar(expected, value, where)
+    if expected is Any:
+        return value
+    return decode(expected, value, where)
+
+
+def _scalar(expected: type, value: object, where: str) -> object:
+    # By exact type: in Python, but not in JSON, true is a whole number.
+    if expected is float and type(value) is int:
+        return float(value)
+    if type(value) is not expected:
+        raise _wrong_type(value, _SCALARS[expected], where)
+    return value
+
+
+def _wrong_type(value: object, expected: str, where: str) -> BundleError:
+    return BundleError(f"{where}: found {value!r:.60}, expected {expected}")

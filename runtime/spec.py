@@ -1,0 +1,137 @@
+"""The record a bundle carries: everything the engine must know, written once by the export.
+
+It is the JSON text under the key `soloist` of the ONNX file's metadata.
+"""
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
+
+from .errors import BundleError
+from .frames import Frames
+from .records import decode, parse_object
+
+__all__ = ["FORMAT", "Frames", "Kind", "Query", "Spec"]
+
+FORMAT = 1
+Kind = Literal["streaming", "windowed"]
+
+_WHERE = "bundle spec"
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Query:
+    """One sound to separate, as it was baked in: one output stem.
+
+    `positive` are the words that name it (one or more), `negative` the words it is told apart from
+    (often none); `encoder` names the text encoder and `embedding_sha256` the digest of the
+    embedding that the words became, 64 lower-case hexadecimal digits.
+    """
+
+    name: str
+    positive: tuple[str, ...]
+    negative: tuple[str, ...]
+    encoder: str
+    embedding_sha256: str
+
+    def __post_init__(self) -> None:
+        _check(self.name.strip() != "", "a query's name", self.name, "some text")
+        _check(len(self.positive) > 0, f"query {self.name!r}: positive", (), "one word or more")
+        _check_digest(f"query {self.name!r}: embedding_sha256", self.embedding_sha256)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec:
+    """What a bundle promises. Raises `BundleError` for values that contradict each other.
+
+    `sample_rate` is in Hertz, `latency_samples` in samples at that rate: the delay of the frames
+    alone, two hops for a "streaming" bundle. `residual`: the stems and the residual sum to the
+    input. `training` is any JSON (manifest, figures), `parity` figures measured at export. The
+    three frame counts belong to "windowed" bundles and are None for "streaming" ones.
+    """
+
+    name: str
+    architecture: str
+    version: str
+    license: str
+    created_with: str
+    checkpoint_sha256: str
+    training: Mapping[str, Any]
+    kind: Kind
+    sample_rate: int
+    frames: Frames
+    queries: tuple[Query, ...]
+    residual: bool
+    latency_samples: int
+    parity: Mapping[str, float]
+    window_frames: int | None = None
+    advance_frames: int | None = None
+    lookahead_frames: int | None = None
+    format: int = FORMAT
+
+    def __post_init__(self) -> None:
+        _check(self.format == FORMAT, "format", self.format, f"{FORMAT}; update Soloist")
+        _check(self.name.strip() != "", "name", self.name, "some text")
+        _check(self.kind in get_args(Kind), "kind", self.kind, " or ".join(get_args(Kind)))
+        _check(self.sample_rate > 0, "sample_rate", self.sample_rate, "a positive rate in Hertz")
+        _check_digest("checkpoint_sha256", self.checkpoint_sha256)
+        _check(len(self.queries) > 0, "queries", self.queries, "one query or more")
+        names = [query.name for query in self.queries]
+        _check(len(set(names)) == len(names), "queries", names, "names that all differ")
+        for key, figure in self.parity.items():
+            _check(math.isfinite(figure), f"parity.{key}", figure, "a finite number")
+        if self.kind == "streaming":
+            self._check_streaming()
+        else:
+            self._check_windowed()
+
+    def _check_streaming(self) -> None:
+        promised = 2 * self.frames.hop
+        found = self.latency_samples
+        _check(found == promised, "latency_samples", found, f"two hops, {promised}")
+        for key in ("window_frames", "advance_frames", "lookahead_frames"):
+            value = getattr(self, key)
+            _check(value is None, key, value, "null in a streaming bundle")
+
+    def _check_windowed(self) -> None:
+        found = (self.window_frames, self.advance_frames, self.lookahead_frames)
+        window, advance, lookahead = (-1 if count is None else count for count in found)
+        _check(
+            advance >= 1 and lookahead >= 0 and window >= advance + lookahead,
+            "window_frames, advance_frames, lookahead_frames",
+            found,
+            "an advance of 1 or more that fits into the window together with the look-ahead",
+        )
+        _check(self.latency_samples > 0, "latency_samples", self.latency_samples, "1 or more")
+
+    def to_json(self) -> str:
+        """The text for the bundle's metadata; `from_json` gives an equal spec back.
+
+        Raises `BundleError` if `training` holds what JSON cannot say, such as NaN.
+        """
+        try:
+            return json.dumps(asdict(self), indent=1, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise BundleError(f"{_WHERE}: training is not JSON ({error})") from error
+
+    @classmethod
+    def from_json(cls, text: str) -> "Spec":
+        """Read and check the text of a bundle's metadata; `BundleError` says what is wrong."""
+        # The format comes first: another format may have other keys, and that is not the fault.
+        record = parse_object(text, _WHERE)
+        found = record.get("format")
+        _check(found == FORMAT, "format", found, f"{FORMAT}; update Soloist")
+        return decode(cls, record, _WHERE)
+
+
+def _check(holds: bool, what: str, found: object, expected: str) -> None:
+    if not holds:
+        raise BundleError(f"{_WHERE}: {what}: found {found!r:.60}, expected {expected}")
+
+
+def _check_digest(what: str, found: str) -> None:
+    _check(_SHA256.fullmatch(found) is not None, what, found, "64 lower-case hexadecimal digits")
