@@ -1,0 +1,44 @@
+# The same commands for people and for CI. Everything goes into .venv; a second run is quick.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test check bench clean
+
+demo: $(VENV)/.installed
+	$(BIN)/soloist demo
+
+test: $(VENV)/.installed-dev servers
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.installed-dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	PATH="$(CURDIR)/$(BIN):$$PATH" tools/typecheck
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.installed
+	$(BIN)/python -m soloist.benchmarks.latency $(ARGS)
+
+clean:
+	rm -rf $(VENV) build soloist.egg-info soloist-demo .mypy_cache .pytest_cache .ruff_cache
+
+# Editable: what `git pull` brings is used at once, and no build/ is left inside the package.
+$(VENV)/.installed: pyproject.toml
+	@echo "Installing Soloist into $(VENV): about half a gigabyte, mostly ONNX Runtime."
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --editable .
+	@touch $@
+
+# tests/constraints.txt pins torch; it says why.
+$(VENV)/.installed-dev: pyproject.toml tests/constraints.txt
+	@echo "Installing Soloist, torch and the test tools into $(VENV): a few minutes."
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint tests/constraints.txt --editable ".[dev,train]"
+	@touch $@ $(VENV)/.installed
+
+# The live tests run against a real JACK server. Installing one takes root and Debian's apt;
+# elsewhere those tests use what is there.
+.PHONY: servers
+servers:
+	@if [ "$$(id -u)" = 0 ] && [ -f /etc/debian_version ]; then tools/install-audio-servers; fi

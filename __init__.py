@@ -1,0 +1,65 @@
+"""Soloist: separates one sound from many, live, asked for in words.
+
+The names below are the public face. They are loaded on first use (PEP 562), so that
+``import soloist`` costs nothing and never brings torch, onnxruntime or numpy along.
+
+- a model: `Bundle`, `Spec`
+- playing it: `Session` (one hop), `Processor` (any block), `LiveStream` (a sound card)
+- files: `separate_array`, `read_audio`, `write_audio`
+- words: `conditioning_for`
+- what went wrong: `SoloistError` and its family in `soloist.runtime.errors`
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .runtime.bundle import Bundle
+    from .runtime.errors import SoloistError
+    from .runtime.queries import conditioning_for
+    from .runtime.session import Session
+    from .runtime.spec import Spec
+    from .streaming.files import read_audio, write_audio
+    from .streaming.live import LiveStream
+    from .streaming.offline import separate_array
+    from .streaming.processor import Processor
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Bundle",
+    "LiveStream",
+    "Processor",
+    "Session",
+    "SoloistError",
+    "Spec",
+    "conditioning_for",
+    "read_audio",
+    "separate_array",
+    "write_audio",
+]
+
+_HOME = {
+    "Bundle": ".runtime.bundle",
+    "LiveStream": ".streaming.live",
+    "Processor": ".streaming.processor",
+    "Session": ".runtime.session",
+    "SoloistError": ".runtime.errors",
+    "Spec": ".runtime.spec",
+    "conditioning_for": ".runtime.queries",
+    "read_audio": ".streaming.files",
+    "separate_array": ".streaming.offline",
+    "write_audio": ".streaming.files",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(_HOME[name], __name__), name)
+    globals()[name] = value  # the next look-up no longer comes here
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,1 @@
+"""The command line: everything a person types at Soloist. Nothing imports from here."""
