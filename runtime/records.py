@@ -8,7 +8,7 @@ import json
 import types
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from .errors import BundleError
 
@@ -70,6 +70,8 @@ def _value(expected: Any, value: object, where: str) -> Any:
         if not isinstance(value, dict):
             raise _wrong_type(value, "an object", where)
         return {key: _value(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
+    if origin is Literal:  # of texts; which ones is checked with the other values
+        return _scalar(str, value, where)
     if expected in _SCALARS:
         return _scalar(expected, value, where)
     if expected is Any:
