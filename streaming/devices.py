@@ -1,0 +1,215 @@
+"""Audio devices: listing, choosing one by index or words, and asking it before opening it.
+
+Devices are remembered as "name, host API" (`Device.label`): PortAudio gives no guarantee that an
+index means the same device after something was plugged in or out.
+
+`sounddevice` is imported when a device is first asked for, not with this module: importing it
+starts PortAudio, which looks for sound servers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Literal
+
+from ..runtime.errors import DeviceError
+
+Kind = Literal["input", "output"]
+
+# As many candidates as fit a line that a person still reads.
+_SHOWN = 8
+
+# PortAudio's error numbers (portaudio.h, PaErrorCode) that have a remedy.
+_INVALID_DEVICE = -9996
+_INVALID_SAMPLE_RATE = -9997
+_INVALID_CHANNEL_COUNT = -9998
+_BAD_COMBINATION = -9993
+_INSUFFICIENT_MEMORY = -9992
+_DEVICE_UNAVAILABLE = -9985
+
+
+@dataclass(frozen=True)
+class Device:
+    """One entry of PortAudio's list; a device can have inputs, outputs or both."""
+
+    index: int
+    name: str
+    host_api: str
+    input_channels: int
+    output_channels: int
+    sample_rate: float  # Hz, the device's own
+    default_input: bool = False
+    default_output: bool = False
+
+    @property
+    def label(self) -> str:
+        """The name that stays valid when indices move: "name, host API"."""
+        return f"{self.name}, {self.host_api}"
+
+    def channels(self, kind: Kind) -> int:
+        return self.input_channels if kind == "input" else self.output_channels
+
+    def is_default(self, kind: Kind) -> bool:
+        return self.default_input if kind == "input" else self.default_output
+
+
+def portaudio() -> ModuleType:
+    """The `sounddevice` module, or a DeviceError that says how to get it."""
+    try:
+        import sounddevice
+    except ImportError as error:
+        raise DeviceError("live audio needs sounddevice: pip install sounddevice") from error
+    except OSError as error:  # the module is there, its C library is not
+        raise DeviceError(
+            f"PortAudio is missing ({error}): on Debian or Ubuntu run "
+            "`sudo apt-get install libportaudio2`"
+        ) from error
+    module: ModuleType = sounddevice
+    return module
+
+
+def list_devices() -> list[Device]:
+    """All devices PortAudio knows, in its order. The list is as old as the process: PortAudio
+    looks once, when it is loaded."""
+    sounddevice = portaudio()
+    apis = sounddevice.query_hostapis()
+    default_input = _default_index(sounddevice, "input")
+    default_output = _default_index(sounddevice, "output")
+    return [
+        Device(
+            index=index,
+            name=info["name"],
+            host_api=apis[info["hostapi"]]["name"],
+            input_channels=info["max_input_channels"],
+            output_channels=info["max_output_channels"],
+            sample_rate=info["default_samplerate"],
+            default_input=index == default_input,
+            default_output=index == default_output,
+        )
+        for index, info in enumerate(sounddevice.query_devices())
+    ]
+
+
+def find_device(kind: Kind, wanted: int | str | None = None) -> Device:
+    """The device meant by `wanted`: an index, words of its name, or None for the system's default.
+    Raises DeviceError, with the candidates, when none or several fit."""
+    return choose_device(list_devices(), kind, wanted)
+
+
+def choose_device(devices: Sequence[Device], kind: Kind, wanted: int | str | None) -> Device:
+    """`find_device` in a given list.
+
+    Words match like sounddevice's own: case-insensitive, in order, anywhere in "name, host API".
+    One exact name or label wins over several that merely contain it.
+    """
+    able = [device for device in devices if device.channels(kind)]
+    if not able:
+        raise DeviceError(f"no {kind} device found: `soloist devices` lists what there is")
+    if wanted is None:
+        return _default_of(able, kind)
+    text = str(wanted).strip()
+    if text.isdecimal():
+        return _by_index(devices, able, kind, int(text))
+    matches = [device for device in able if _matches(text, device.label)]
+    exact = [d for d in matches if text.lower() in (d.name.lower(), d.label.lower())]
+    if len(exact) == 1 or len(matches) == 1:
+        return (exact or matches)[0]
+    if matches:
+        raise DeviceError(
+            f"several {kind} devices match {text!r}, name one: {_candidates(matches)}"
+        )
+    raise DeviceError(f"no {kind} device matches {text!r}; there are: {_candidates(able)}")
+
+
+def preflight(
+    source: Device,
+    sink: Device,
+    sample_rate: float,
+    input_channels: int,
+    output_channels: int,
+) -> None:
+    """Asks PortAudio whether the two devices can do this, without opening them.
+    Raises DeviceError: a sentence that names the device, what it offers and what to change."""
+    if source.host_api != sink.host_api:
+        raise DeviceError(
+            f"input {source.label!r} and output {sink.label!r} belong to different host APIs: "
+            "choose two devices of the same one (--input-device, --output-device)"
+        )
+    sounddevice = portaudio()
+    for kind, device, channels in (
+        ("input", source, input_channels),
+        ("output", sink, output_channels),
+    ):
+        check = getattr(sounddevice, f"check_{kind}_settings")
+        try:
+            check(device.index, channels=channels, dtype="float32", samplerate=sample_rate)
+        except sounddevice.PortAudioError as error:
+            raise explain(error, f"{kind} {device.label!r}", sample_rate, device) from error
+
+
+def explain(error: Exception, subject: str, sample_rate: float, *devices: Device) -> DeviceError:
+    """PortAudio's error number as one line about `subject` that says what to do."""
+    code = error.args[1] if len(error.args) > 1 else None
+    own_rates = " and ".join(dict.fromkeys(f"{device.sample_rate:g} Hz" for device in devices))
+    remedies: dict[Any, str] = {
+        _INVALID_SAMPLE_RATE: f"does not run at {sample_rate:g} Hz (it offers {own_rates}): set "
+        f"it or its sound server to {sample_rate:g} Hz, or choose another device",
+        _INVALID_CHANNEL_COUNT: "refuses this number of channels: change --channels",
+        _INVALID_DEVICE: "is gone: `soloist devices` lists what there is",
+        _DEVICE_UNAVAILABLE: "is in use by another program or not permitted: close the other "
+        "program, or choose another device",
+        _BAD_COMBINATION: "cannot be used together: choose two devices of the same host API",
+        # What a JACK client gets when its server died after PortAudio had listed it.
+        _INSUFFICIENT_MEMORY: "cannot be opened: is its sound server still running?",
+    }
+    remedy = remedies.get(code, f"cannot be opened ({_one_line(error)})")
+    return DeviceError(f"{subject} {remedy}")
+
+
+def _default_index(sounddevice: ModuleType, kind: Kind) -> int:
+    """PortAudio's default device, -1 where it has none."""
+    try:
+        return int(sounddevice.query_devices(kind=kind)["index"])
+    except (sounddevice.PortAudioError, ValueError):
+        return -1
+
+
+def _default_of(able: Sequence[Device], kind: Kind) -> Device:
+    for device in able:
+        if device.is_default(kind):
+            return device
+    raise DeviceError(
+        f"the system has no default {kind} device, choose one with --{kind}-device: "
+        f"{_candidates(able)}"
+    )
+
+
+def _by_index(devices: Sequence[Device], able: Sequence[Device], kind: Kind, index: int) -> Device:
+    for device in able:
+        if device.index == index:
+            return device
+    known = next((device for device in devices if device.index == index), None)
+    fault = f"device {index} ({known.label}) has no {kind}s" if known else f"no device {index}"
+    raise DeviceError(f"{fault}; there are: {_candidates(able)}")
+
+
+def _matches(words: str, label: str) -> bool:
+    position = 0
+    for word in words.lower().split():
+        found = label.lower().find(word, position)
+        if found < 0:
+            return False
+        position = found + len(word)
+    return True
+
+
+def _candidates(devices: Sequence[Device]) -> str:
+    shown = "; ".join(f"{device.index} {device.label!r}" for device in devices[:_SHOWN])
+    more = len(devices) - _SHOWN
+    return f"{shown}; and {more} more, see `soloist devices`" if more > 0 else shown
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error.args[0] if error.args else error).split())

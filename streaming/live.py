@@ -1,0 +1,278 @@
+"""A `Processor` between an input and an output device, the model run inside the audio callback.
+
+The inline schedule: the driver hands a block over and gets it back processed in the same call, so
+nothing waits in a queue and nothing is added to the latency but what the Processor reports. The
+driver decides the block size (`block_size=0`): a fixed one costs a whole extra block, even where it
+equals the driver's own (measured with PortAudio on JACK). The stream learns the size in its first
+callback.
+
+What goes wrong while it runs is counted, never raised: an exception in a PortAudio callback ends
+the stream without telling the main thread. A lost sound server tells nobody either: no exception,
+no flag, and closing the stream then hangs for minutes (PortAudio issue 820). So the main thread
+calls `check` several times a second, and `stop` gives up after a limit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..runtime.errors import DeviceError, DeviceLost
+from .counters import Counters
+from .devices import Device, explain, find_device, portaudio, preflight
+from .latency import Latency
+from .meters import MeterBoard, Meters
+from .processor import Processor
+
+Audio = NDArray[np.float32]
+
+# The largest block drivers ask for in practice.
+_MAX_BLOCK = 8192
+# How long start() waits for the first callback, check() for the next, stop() for PortAudio.
+_START_LIMIT_S = 5.0
+_SILENT_LIMIT_S = 2.0
+_STOP_LIMIT_S = 3.0
+# Longer is no latency but PortAudio's mishap: it reports 4294967168 frames (uint32 of -128) where
+# the other end of a JACK or PipeWire port is a program instead of hardware.
+_ABSURD_LATENCY_S = 10.0
+# With the usual 5 ms, one busy Python thread makes half of all 2.7 ms callbacks late; 0.1 ms: 1 %.
+_SWITCH_INTERVAL_S = 1e-4
+
+
+@dataclass(frozen=True)
+class LatencyBudget:
+    """Where a live stream's delay comes from."""
+
+    processing: Latency
+    driver_input: int | None  # frames as the driver reports them; None: nothing believable
+    driver_output: int | None
+
+    def __str__(self) -> str:
+        driver = ", ".join(
+            f"{name} unknown"
+            if frames is None
+            else f"{name} {Latency(self.processing.sample_rate, ((name, frames),))}"
+            for name, frames in (("in", self.driver_input), ("out", self.driver_output))
+        )
+        return f"{self.processing}, and as the driver reports: {driver}"
+
+
+class LiveStream:
+    """Audio from `input_device` through `processor` to `output_device`.
+
+    Devices by index, by words of their name or None for the system's default. `sample_rate` in Hz,
+    None for the model's, which is the only one a Processor takes. `block_size` in frames, 0 lets
+    the driver decide. `latency` is PortAudio's suggestion to the driver: "low", "high" or seconds.
+    `channels` as in `channel_map`.
+
+    Every method belongs to the main thread. Raises DeviceError where a device is unknown, absent
+    or refuses the settings.
+    """
+
+    def __init__(
+        self,
+        processor: Processor,
+        input_device: int | str | None = None,
+        output_device: int | str | None = None,
+        *,
+        sample_rate: int | None = None,
+        block_size: int = 0,
+        channels: int | None = None,
+        latency: str | float = "low",
+    ) -> None:
+        self.source = find_device("input", input_device)
+        self.sink = find_device("output", output_device)
+        self.sample_rate = sample_rate or processor.sample_rate
+        self.input_channels, self.output_channels = channel_map(self.source, self.sink, channels)
+        self.block_size = block_size
+        self.board = MeterBoard(self.sample_rate)
+        self.fault: Exception | None = None  # the first one a callback met
+        self._processor = processor
+        self._latency_hint = latency
+        self._stream: Any = None
+        self._learned = 0  # frames of the first callback
+        self._varies = False
+        self._last_callback_ns = 0
+        self._habits: tuple[bool, float] | None = None
+        preflight(
+            self.source, self.sink, self.sample_rate, self.input_channels, self.output_channels
+        )
+
+    @property
+    def active(self) -> bool:
+        """Whether PortAudio says that callbacks are coming."""
+        return bool(self._stream is not None and self._stream.active)
+
+    @property
+    def latency(self) -> LatencyBudget:
+        """The delay of the running stream. After `start`, which learns the block size."""
+        driver_in, driver_out = self._stream.latency
+        return LatencyBudget(
+            self._processor.latency,
+            believable_frames(driver_in, self.sample_rate),
+            believable_frames(driver_out, self.sample_rate),
+        )
+
+    @property
+    def counters(self) -> Counters:
+        """What the processor met: bad samples, failed hops."""
+        return self._processor.counters
+
+    def start(self) -> None:
+        """Prepares and warms up the processor, opens the devices, waits for the first block."""
+        processor = self._processor
+        processor.prepare(
+            self.sample_rate, _MAX_BLOCK, self.input_channels, block=self.block_size or None
+        )
+        self._warm_up()
+        self._open()
+        self._quieten_interpreter()
+        self._last_callback_ns = time.perf_counter_ns()
+        self._stream.start()
+        deadline = time.monotonic() + _START_LIMIT_S
+        while not self.board.callbacks:
+            if time.monotonic() > deadline:
+                raise DeviceLost(
+                    f"{self._pair()} opened but gave no audio for {_START_LIMIT_S:g} s"
+                )
+            time.sleep(0.005)
+
+    def check(self) -> None:
+        """Raises DeviceLost when the devices stopped calling. Call it a few times a second."""
+        silent_s = (time.perf_counter_ns() - self._last_callback_ns) * 1e-9
+        if silent_s > _SILENT_LIMIT_S or not self.active:
+            raise DeviceLost(
+                f"audio device lost: {self._pair()} gave no audio for {silent_s:.1f} s; is the "
+                "device connected and its sound server running?"
+            )
+
+    def read_meters(self) -> Meters:
+        """Levels since the previous reading, timing and counts."""
+        return self.board.read()
+
+    def stop(self) -> bool:
+        """Stops and closes the devices. False when PortAudio did not come back within 3 s, as
+        with a dead JACK server: leave such a process by os._exit, a normal exit aborts in it."""
+        if self._habits is not None:
+            collecting, interval = self._habits
+            self._habits = None
+            sys.setswitchinterval(interval)
+            if collecting:
+                gc.enable()
+        stream, self._stream = self._stream, None
+        if stream is None:
+            return True
+        closer = threading.Thread(target=_close, args=(stream,), daemon=True)
+        closer.start()
+        closer.join(_STOP_LIMIT_S)
+        return not closer.is_alive()
+
+    def _open(self) -> None:
+        sounddevice = portaudio()
+        try:
+            self._stream = sounddevice.Stream(
+                device=(self.source.index, self.sink.index),
+                samplerate=self.sample_rate,
+                blocksize=self.block_size,
+                channels=(self.input_channels, self.output_channels),
+                dtype="float32",
+                latency=self._latency_hint,
+                callback=self._callback,
+            )
+        except sounddevice.PortAudioError as error:
+            raise explain(error, self._pair(), self.sample_rate, self.source, self.sink) from error
+
+    def _pair(self) -> str:
+        return f"input {self.source.label!r} with output {self.sink.label!r}"
+
+    def _warm_up(self) -> None:
+        """First runs of a model allocate and load; they happen here instead of in a callback."""
+        silence = np.zeros((512, self.input_channels), np.float32)
+        for _ in range(8):
+            self._processor.process(silence, np.empty_like(silence))
+        self._processor.reset()
+
+    def _quieten_interpreter(self) -> None:
+        # A full collection stops every thread, the callback too, for up to 0.3 s.
+        self._habits = (gc.isenabled(), sys.getswitchinterval())
+        gc.collect()
+        gc.disable()
+        sys.setswitchinterval(_SWITCH_INTERVAL_S)
+
+    def _callback(self, indata: Audio, outdata: Audio, frames: int, _: Any, status: Any) -> None:
+        """One block. Audio thread: counts what goes wrong, prints and raises nothing."""
+        started = time.perf_counter_ns()
+        self._last_callback_ns = started
+        board = self.board
+        try:
+            if status:
+                board.xruns += 1
+            if frames != self._learned:
+                self._learn(frames)
+            self._process(indata, outdata)
+            board.measure(indata, outdata)
+        except Exception as fault:
+            outdata.fill(0.0)
+            board.faults += 1
+            if self.fault is None:
+                self.fault = fault
+        board.finish(frames, time.perf_counter_ns() - started)
+
+    def _learn(self, frames: int) -> None:
+        # The first block arms the processor for exactly this size, the least delay. A driver that
+        # then comes with another size has sizes that vary: from there on the worst case is armed.
+        if not self._varies:
+            self._varies = self._learned > 0
+            self._learned = frames
+            self._processor.set_block(None if self._varies else frames)
+
+    def _process(self, indata: Audio, outdata: Audio) -> None:
+        if self.input_channels == self.output_channels:
+            self._processor.process(indata, outdata)
+        else:  # mono, to be heard on every output
+            self._processor.process(indata, outdata[:, :1])
+            outdata[:, 1:] = outdata[:, :1]
+
+
+def channel_map(source: Device, sink: Device, channels: int | None) -> tuple[int, int]:
+    """How many input and output channels to open.
+
+    None: what both devices have, at most two; a mono input is heard on both sides of a stereo
+    output. A number: that many, where a mono input is spread over all of them. Channels go by
+    index, 1 to 1, 2 to 2. Raises DeviceError for a number a device does not have.
+    """
+    if channels is None:
+        processed = min(source.input_channels, sink.output_channels, 2)
+        return processed, min(sink.output_channels, 2) if source.input_channels == 1 else processed
+    processed = 1 if source.input_channels == 1 else channels
+    for device, kind, offered, needed in (
+        (source, "input", source.input_channels, processed),
+        (sink, "output", sink.output_channels, channels),
+    ):
+        if not 1 <= needed <= offered:
+            raise DeviceError(
+                f"{kind} {device.label!r} has {offered} channel{'s' * (offered > 1)}, "
+                f"--channels asks for {channels}"
+            )
+    return processed, channels
+
+
+def believable_frames(seconds: float, sample_rate: float) -> int | None:
+    """A latency as PortAudio reports it, in frames, or None where it cannot be true."""
+    if not 0.0 <= seconds <= _ABSURD_LATENCY_S:
+        return None
+    return round(seconds * sample_rate)
+
+
+def _close(stream: Any) -> None:
+    with contextlib.suppress(Exception):  # already gone: there is nothing left to close
+        stream.stop()
+        stream.close()

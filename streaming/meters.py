@@ -1,0 +1,96 @@
+"""What a live stream measures about itself, handed from its callback to whoever looks.
+
+One writer (the audio thread), one reader (the main thread), no lock: every field is a number or an
+element of an array made beforehand, and Python's interpreter lock makes each store whole. A reader
+that comes between two stores sees two figures of neighbouring blocks, which no meter shows.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Blocks whose durations the percentiles look back on: 11 s of 128-frame blocks at 48 kHz.
+HISTORY = 4096
+
+
+@dataclass(frozen=True)
+class Meters:
+    """A reading. Peaks are of the time since the previous reading, counts since the start."""
+
+    input_peak: float  # linear, 1.0 = full scale
+    output_peak: float
+    block: int  # frames of the latest callback
+    block_ms: float  # the time such a block lasts: what a callback may take
+    callbacks: int
+    overloads: int  # callbacks that took longer than their block lasts
+    xruns: int  # callbacks that PortAudio flagged with lost input or output
+    faults: int  # callbacks that failed and gave silence
+    process_p50_ms: float  # duration of a callback, over the last HISTORY of them
+    process_p99_ms: float
+
+    def share_of_block(self, milliseconds: float) -> float:
+        """`milliseconds` as a fraction of the block, 0 before the first callback."""
+        return milliseconds / self.block_ms if self.block_ms else 0.0
+
+
+def decibels(peak: float) -> float:
+    """Linear full scale to dBFS; -inf for silence."""
+    return 20.0 * math.log10(peak) if peak > 0.0 else -math.inf
+
+
+class MeterBoard:
+    """The counters behind `Meters`. The audio thread writes its fields, `read` looks at them."""
+
+    def __init__(self, sample_rate: float) -> None:
+        self._sample_rate = sample_rate
+        self._nanoseconds = np.zeros(HISTORY, np.int64)
+        self.block = 0
+        self.callbacks = 0
+        self.overloads = 0
+        self.xruns = 0
+        self.faults = 0
+        self._input_peak = 0.0
+        self._output_peak = 0.0
+
+    def measure(self, audio_in: NDArray[np.float32], audio_out: NDArray[np.float32]) -> None:
+        """Takes in the peaks of a block, (frames, channels) each. Audio thread."""
+        self._input_peak = max(self._input_peak, _peak(audio_in))
+        self._output_peak = max(self._output_peak, _peak(audio_out))
+
+    def finish(self, frames: int, nanoseconds: int) -> None:
+        """Books a callback of `frames` that took `nanoseconds`. Audio thread, last in the block."""
+        self.block = frames
+        self._nanoseconds[self.callbacks % HISTORY] = nanoseconds
+        if 0 < frames * 1e9 < nanoseconds * self._sample_rate:
+            self.overloads += 1
+        self.callbacks += 1
+
+    def read(self) -> Meters:
+        """The figures now; starts new peaks. Main thread."""
+        input_peak, output_peak = self._input_peak, self._output_peak
+        self._input_peak = self._output_peak = 0.0
+        callbacks = self.callbacks
+        taken = self._nanoseconds[: min(callbacks, HISTORY)] * 1e-6
+        p50, p99 = np.percentile(taken, (50, 99)) if len(taken) else (0.0, 0.0)
+        return Meters(
+            input_peak=input_peak,
+            output_peak=output_peak,
+            block=self.block,
+            block_ms=1e3 * self.block / self._sample_rate,
+            callbacks=callbacks,
+            overloads=self.overloads,
+            xruns=self.xruns,
+            faults=self.faults,
+            process_p50_ms=float(p50),
+            process_p99_ms=float(p99),
+        )
+
+
+def _peak(audio: NDArray[np.float32]) -> float:
+    # Two reductions instead of abs().max(), which would allocate an array in the callback.
+    # A NaN compares false in max() above and leaves the meter as it was.
+    return max(float(audio.max()), -float(audio.min())) if audio.size else 0.0

@@ -1,0 +1,292 @@
+"""A sound card without hardware: a private JACK server, a player and a recorder around Soloist.
+
+Learnt the hard way, and kept here:
+- jackd runs with -S (synchronous): a late client delays the cycle instead of losing a block.
+- Freewheel runs the graph as fast as its clients can, without xruns. It must be left before any
+  client goes away: jackd 1.9.21 then loops for ever, logging gigabytes (hence no log either).
+- Player and recorder follow JACK's frame clock, so that what was recorded at a frame and what was
+  played at it are compared without any search.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+Audio = NDArray[np.float32]
+
+# Patience with a busy machine; nothing here takes more than seconds on an idle one.
+PATIENCE_S = 60.0
+
+
+class JackServer:
+    """A jackd of its own name with the dummy driver; `with` starts and ends it."""
+
+    def __init__(self, rate: int = 48000, period: int = 128, channels: int = 2) -> None:
+        self.rate, self.period, self.channels = rate, period, channels
+        self.name = f"soloist-{uuid.uuid4().hex[:8]}"
+        self.environment = {
+            **os.environ,
+            "JACK_DEFAULT_SERVER": self.name,
+            "JACK_NO_START_SERVER": "1",
+            "JACK_NO_AUDIO_RESERVATION": "1",
+        }
+
+    def __enter__(self) -> "JackServer":
+        command = ["jackd", "-n", self.name, "-S", "-t", "5000", "-d", "dummy"]
+        command += ["-r", str(self.rate), "-p", str(self.period)]
+        command += ["-C", str(self.channels), "-P", str(self.channels)]
+        self.process = subprocess.Popen(
+            command,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + PATIENCE_S
+        # jack_wait sleeps whole seconds, so poll.
+        while subprocess.run(["jack_lsp"], env=self.environment, capture_output=True).returncode:
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.__exit__()
+                raise RuntimeError("jackd did not start")
+            time.sleep(0.02)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(3)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait(3)
+        for left in Path("/dev/shm").glob(f"*{self.name}*"):  # a killed server leaves its memory
+            shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def freewheel(self) -> Iterator[None]:
+        """The graph as fast as it goes. No client may leave inside."""
+        import jack
+
+        control = jack.Client("control", no_start_server=True, servername=self.name)
+        with control:
+            control.set_freewheel(True)
+            try:
+                yield
+            finally:
+                control.set_freewheel(False)
+                time.sleep(0.3)  # the server needs a moment before clients may go
+
+
+class Transport:
+    """The frame of JACK's clock at which player and recorder begin, None until it is known.
+    One object for both, so that one assignment starts them at the same frame."""
+
+    start: int | None = None
+
+
+class Client:
+    """A JACK client that moves `audio`, (frames, channels), to or from its ports."""
+
+    def __init__(self, server: JackServer, name: str, audio: Audio, transport: Transport) -> None:
+        import jack
+
+        self.audio = audio
+        self.done = threading.Event()
+        self.late = False
+        self._transport = transport
+        self._next = 0
+        self.client = jack.Client(name, no_start_server=True, servername=server.name)
+        self.ports = [self._register(f"{name}_{channel + 1}") for channel in range(audio.shape[1])]
+        self.client.set_process_callback(self._cycle)
+        self.client.activate()
+
+    def close(self) -> None:
+        self.client.deactivate()
+        self.client.close()
+
+    def _register(self, name: str) -> object:
+        raise NotImplementedError
+
+    def _move(self, buffers: Sequence[Audio], position: int, frames: int) -> None:
+        raise NotImplementedError
+
+    def _cycle(self, frames: int) -> None:
+        start = self._transport.start
+        position = -frames if start is None else self.client.last_frame_time - start
+        if 0 <= position < len(self.audio) and position != self._next:
+            self.late = True  # a cycle was lost, or the start was missed
+        self._move([port.get_array() for port in self.ports], position, frames)
+        if position >= 0:
+            self._next = position + frames
+        if position >= len(self.audio):
+            self.done.set()
+
+
+class Player(Client):
+    """Plays `audio`, silence before and after."""
+
+    def _register(self, name: str) -> object:
+        return self.client.outports.register(name)
+
+    def _move(self, buffers: Sequence[Audio], position: int, frames: int) -> None:
+        for channel, buffer in enumerate(buffers):
+            buffer[:] = 0
+            if 0 <= position < len(self.audio):
+                part = self.audio[position : position + frames, channel]
+                buffer[: len(part)] = part
+
+
+class Recorder(Client):
+    """Fills `audio`."""
+
+    def _register(self, name: str) -> object:
+        return self.client.inports.register(name)
+
+    def _move(self, buffers: Sequence[Audio], position: int, frames: int) -> None:
+        if 0 <= position < len(self.audio):
+            for channel, buffer in enumerate(buffers):
+                part = self.audio[position : position + frames, channel]
+                part[:] = buffer[: len(part)]
+
+
+class LiveProcess:
+    """`soloist live …` on a server, what it prints being collected."""
+
+    def __init__(self, server: JackServer, *arguments: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "soloist", "live", *arguments],
+            env=server.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.errors: list[str] = []
+        self._news = threading.Condition()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    @property
+    def text(self) -> str:
+        return "".join(self.errors)
+
+    def wait_ready(self) -> None:
+        """Until audio runs."""
+        with self._news:
+            ready = self._news.wait_for(
+                lambda: "READY" in self.text or not self._reader.is_alive(), PATIENCE_S
+            )
+        assert ready and "READY" in self.text, f"soloist live did not start: {self.text}"
+
+    def finish(self, timeout: float = PATIENCE_S) -> int:
+        """Waits for it to end; its exit code."""
+        code = self.process.wait(timeout)
+        self._reader.join(PATIENCE_S)
+        return code
+
+    def end(self) -> int:
+        self.process.send_signal(signal.SIGINT)
+        return self.finish()
+
+    def kill(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            with self._news:
+                self.errors.append(line)
+                self._news.notify_all()
+        with self._news:
+            self._news.notify_all()
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What the recorder heard from the frame on at which the player began."""
+
+    audio: Audio
+    text: str  # the standard error of soloist live
+    code: int
+
+
+StartServer = Callable[..., JackServer]
+RunLive = Callable[..., LiveProcess]
+
+
+def _missing() -> str | None:
+    if shutil.which("jackd") is None:
+        return "jackd is not installed"
+    try:
+        import jack  # noqa: F401
+        import sounddevice  # noqa: F401
+    except (ImportError, OSError) as error:
+        return str(error)
+    return None
+
+
+@pytest.fixture
+def start_server() -> Iterator[StartServer]:
+    """`start_server(rate=, period=, channels=)` starts a JACK server for this test. Skips where
+    there is none, but not under CI, where these tests must run."""
+    if missing := _missing():
+        reason = f"no audio server: {missing} (tools/install-audio-servers installs it)"
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    with contextlib.ExitStack() as servers:
+        yield lambda **options: servers.enter_context(JackServer(**options))
+
+
+@pytest.fixture
+def run_live(start_server: StartServer) -> Iterator[RunLive]:
+    """`run_live(server, *arguments)` runs `soloist live`. Gone before the server goes."""
+    with contextlib.ExitStack() as processes:
+
+        def start(server: JackServer, *arguments: str) -> LiveProcess:
+            process = LiveProcess(server, *arguments)
+            processes.callback(process.kill)
+            return process
+
+        yield start
+
+
+@pytest.fixture
+def play_through(run_live: RunLive) -> Callable[..., Recording]:
+    """`play_through(server, audio, *arguments, outputs=2, tail=8192)` plays `audio` through
+    `soloist live` on the devices "daw" and "rec", in freewheel, and records `tail` frames more."""
+
+    def play(
+        server: JackServer, audio: Audio, *arguments: str, outputs: int, tail: int = 8192
+    ) -> Recording:
+        transport = Transport()
+        heard = np.zeros((len(audio) + tail, outputs), np.float32)
+        with contextlib.ExitStack() as clients:
+            player = Player(server, "daw", audio, transport)
+            clients.callback(player.close)
+            recorder = Recorder(server, "rec", heard, transport)
+            clients.callback(recorder.close)
+            live = run_live(server, "-i", "daw", "-o", "rec", *arguments)
+            live.wait_ready()
+            # Far enough ahead that no client can have passed it when it reads the number.
+            transport.start = recorder.client.last_frame_time + server.rate // 2
+            with server.freewheel():
+                assert recorder.done.wait(PATIENCE_S), "the recording did not end"
+            assert not (player.late or recorder.late), "JACK lost a cycle"
+            code = live.end()
+        return Recording(heard, live.text, code)
+
+    return play
