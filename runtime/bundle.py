@@ -1,0 +1,167 @@
+"""A bundle: one ONNX file with a network, the query baked in, and all the engine must know."""
+
+import base64
+import binascii
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import onnxruntime
+
+from .conditioner import Conditioner
+from .errors import BundleError
+from .ort import open_cpu
+from .spec import Spec
+from .vocabulary import Vocabulary
+
+_MODELS = Path(__file__).parent / "models"
+
+Shape = tuple[int | str, ...]
+
+
+def shipped() -> list[str]:
+    """Names of the bundles that come with Soloist, each fit for `Bundle.open`."""
+    return sorted(path.stem for path in _MODELS.glob("*.onnx"))
+
+
+class Bundle:
+    """An opened and checked bundle; `Bundle.open` makes one.
+
+    `path`: the file; `spec`: what it promises; `metadata`: all of the file's metadata texts;
+    `state_size` S: numbers of recurrent state a channel (0 in a windowed bundle);
+    `conditioning_size` D: numbers that a query becomes.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        spec: Spec,
+        metadata: dict[str, str],
+        state_size: int,
+        conditioning_size: int,
+    ) -> None:
+        self.path = path
+        self.spec = spec
+        self.metadata = metadata
+        self.state_size = state_size
+        self.conditioning_size = conditioning_size
+
+    @classmethod
+    def open(cls, name: str | Path) -> "Bundle":
+        """Open a bundle by the name of a shipped one or by its path (a shipped name wins).
+
+        Raises `BundleError` if there is no such file, it is not ONNX, carries no spec, or its
+        graph is not the one that the spec promises.
+        """
+        path = _find(name)
+        session = open_cpu(path, optimise=False)
+        metadata = dict(session.get_modelmeta().custom_metadata_map)
+        if "soloist" not in metadata:
+            raise BundleError(
+                f"{path} is an ONNX model, but no Soloist bundle (it has no 'soloist' metadata); "
+                "make one with `soloist export`"
+            )
+        try:
+            spec = Spec.from_json(metadata["soloist"])
+            sizes = _check_graph(session, spec)
+        except BundleError as error:
+            raise BundleError(f"{path}: {error}") from error
+        return cls(path, spec, metadata, sizes.get("S", 0), sizes["D"])
+
+    @property
+    def card(self) -> str | None:
+        """The model card, Markdown, if the bundle carries one."""
+        return self.metadata.get("soloist.card")
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary | None:
+        """The words the network was trained on, if carried; `BundleError` if unreadable."""
+        text = self.metadata.get("soloist.vocabulary")
+        return None if text is None else Vocabulary.from_json(text)
+
+    @cached_property
+    def conditioner(self) -> Conditioner | None:
+        """What turns new words' embeddings into conditioning, if carried.
+
+        Without one the bundle plays its baked queries only. `BundleError` if unreadable.
+        """
+        text = self.metadata.get("soloist.conditioner")
+        if text is None:
+            return None
+        try:
+            return Conditioner(base64.b64decode(text, validate=True))
+        except binascii.Error as error:
+            raise BundleError(
+                f"{self.path}: the conditioner is not base64 ({error}); export the bundle again"
+            ) from error
+
+
+def _find(name: str | Path) -> Path:
+    if name in shipped():
+        return _MODELS / f"{name}.onnx"
+    path = Path(name)
+    if not path.is_file():
+        found = "a folder" if path.is_dir() else "no such file"
+        known = ", ".join(shipped()) or "none"
+        raise BundleError(f"no model {str(name)!r}: {found}; give a path or one of: {known}")
+    return path
+
+
+def _check_graph(session: onnxruntime.InferenceSession, spec: Spec) -> dict[str, int]:
+    """Hold the graph's inputs and outputs to the bundle's contract; sizes S and D as found."""
+    bins = spec.frames.bins
+    inputs: dict[str, Shape]
+    outputs: dict[str, Shape]
+    if spec.kind == "streaming":
+        inputs = {"spectrum": ("B", bins, 2), "state": ("B", "S")}
+        outputs = {"stems": ("B", "Q", bins, 2), "next_state": ("B", "S")}
+    else:
+        # Spec has made sure that a windowed bundle says both.
+        window, advance = spec.window_frames or 0, spec.advance_frames or 0
+        inputs = {"spectrogram": ("B", bins, window, 2)}
+        outputs = {"stems": ("B", "Q", bins, advance, 2)}
+    sizes: dict[str, int] = {}
+    _check_nodes("inputs", session.get_inputs(), inputs, sizes)
+    _check_nodes(
+        "inputs with a default",
+        session.get_overridable_initializers(),
+        {"conditioning": ("Q", "D")},
+        sizes,
+    )
+    _check_nodes("outputs", session.get_outputs(), outputs, sizes)
+    return sizes
+
+
+def _check_nodes(
+    what: str,
+    found: Sequence[onnxruntime.NodeArg],
+    expected: dict[str, Shape],
+    sizes: dict[str, int],
+) -> None:
+    by_name = {node.name: node for node in found}
+    if by_name.keys() != expected.keys():
+        raise BundleError(
+            f"the graph's {what} are {', '.join(sorted(by_name)) or 'none'}; "
+            f"expected {', '.join(expected)}; export the bundle again"
+        )
+    for name, shape in expected.items():
+        node = by_name[name]
+        # An exporter may leave an output's axis open although it is fixed, never an input's.
+        fits = [
+            _fits(found, wanted, sizes) or (what == "outputs" and not isinstance(found, int))
+            for found, wanted in zip(node.shape, shape, strict=False)
+        ]
+        if node.type != "tensor(float)" or len(node.shape) != len(shape) or not all(fits):
+            raise BundleError(
+                f"the graph's {name} is {node.type} {node.shape}; "
+                f"expected tensor(float) {list(shape)}; export the bundle again"
+            )
+
+
+def _fits(found: int | str | None, expected: int | str, sizes: dict[str, int]) -> bool:
+    """Compare one axis: B and Q are dynamic, S and D are any number but one and the same."""
+    if expected in ("B", "Q"):
+        return not isinstance(found, int)
+    if isinstance(expected, str):
+        return isinstance(found, int) and sizes.setdefault(expected, found) == found
+    return found == expected

@@ -1,0 +1,198 @@
+"""Toy bundles in the temporary folder, whose stems are a closed form that numpy can repeat."""
+
+import base64
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from soloist.runtime.bundle import Bundle
+from soloist.runtime.spec import Frames, Query, Spec
+from soloist.runtime.vocabulary import Vocabulary
+
+BANDS = 8  # S and D of the toy: one leaky average and one gate a band
+EMBEDDING = 6
+KEPT = 0.75  # share of the average that stays from hop to hop
+GAIN = 0.25  # of the newest hop's level, so that sigmoids do not saturate on loud spectra
+CLASSES = {
+    "dog": ("dog", "barking dog"),
+    "rain": ("rain", "falling rain"),
+    "piano": ("piano", "piano music"),
+    "drums": ("drums", "drum kit"),
+    "speech": ("speech", "someone talking"),
+    "bird": ("bird", "bird song"),
+    "siren": ("siren", "police siren"),
+    "water": ("water", "running water"),
+}
+
+
+@dataclass(frozen=True)
+class ToyBundle:
+    """A streaming bundle on disk, and the truth about what it computes.
+
+    Each stem is mask times spectrum, mask = sigmoid(gate x average) in each of 8 equal bands; the
+    average is the state: 0.75 of the last one plus 0.25 of the band's mean magnitude.
+    `conditioning` [Q, 8] are the baked gates.
+    """
+
+    path: Path
+    spec: Spec
+    conditioning: NDArray[np.float32]
+
+    @cached_property
+    def bundle(self) -> Bundle:
+        return Bundle.open(self.path)
+
+    def reference(
+        self, spectra: NDArray[np.float32], conditioning: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float64]:
+        """Stems [hops, B, Q, F, 2] of `spectra` [hops, B, F, 2], from a fresh state, in float64."""
+        gates = np.asarray(self.conditioning if conditioning is None else conditioning, float)
+        pool, spread = _bands(self.spec.frames.bins)
+        average = np.zeros((spectra.shape[1], BANDS))
+        stems = []
+        for spectrum in spectra.astype(float):
+            average = KEPT * average + np.hypot(spectrum[..., 0], spectrum[..., 1]) @ pool
+            mask = 1 / (1 + np.exp(-(gates * average[:, None]) @ spread))
+            stems.append(mask[..., None] * spectrum[:, None])
+        return np.stack(stems)
+
+
+@pytest.fixture(scope="session")
+def toy_bundle(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., ToyBundle]:
+    """`toy_bundle(queries=1, n_fft=1024, hop=128)` writes a `ToyBundle`, once for each geometry.
+
+    Its queries are the first classes of a small vocabulary (dog, rain, piano, ...; encoder
+    "toy-encoder", which nobody can load), its conditioner is a matrix; the rate is 48 kHz.
+    """
+    onnx = pytest.importorskip("onnx", reason="builds the toy bundles")
+    folder = tmp_path_factory.mktemp("toy-bundles")
+
+    @cache
+    def build(queries: int = 1, n_fft: int = 1024, hop: int = 128) -> ToyBundle:
+        frames = Frames(n_fft, hop)
+        vocabulary, matrix = _vocabulary(), _matrix()
+        names = list(CLASSES)[:queries]
+        rows = [vocabulary.embeddings[vocabulary.phrases.index(name)] for name in names]
+        conditioning = np.stack(rows) @ matrix
+        spec = _spec(frames, names, rows)
+        model = _graph(onnx, frames, conditioning)
+        metadata = {
+            "soloist": spec.to_json(),
+            "soloist.vocabulary": vocabulary.to_json(),
+            "soloist.conditioner": base64.b64encode(_conditioner(onnx, matrix)).decode(),
+            "soloist.card": "# Toy\n\nComputes a closed form.\n",
+        }
+        onnx.helper.set_model_props(model, metadata)
+        path = folder / f"toy-{queries}-{n_fft}-{hop}.onnx"
+        onnx.save(model, path)
+        return ToyBundle(path, spec, conditioning)
+
+    return build
+
+
+def _bands(bins: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Matrices from bins to a band's level [F, bands] and from bands back to bins [bands, F]."""
+    band = np.arange(bins) * BANDS // bins
+    spread = (band == np.arange(BANDS)[:, None]).astype(float)
+    pool = GAIN * spread.T / np.maximum(spread.sum(axis=1), 1)
+    return pool, spread
+
+
+def _vocabulary() -> Vocabulary:
+    """Two phrases a class, near to each other and far from the other classes."""
+    rng = np.random.default_rng(0)
+    phrases = [phrase for members in CLASSES.values() for phrase in members]
+    centres = np.repeat(rng.standard_normal((len(CLASSES), EMBEDDING)), 2, axis=0)
+    embeddings = centres + 0.05 * rng.standard_normal(centres.shape)
+    # Rounded to what is stored, so that the truth is exact.
+    return Vocabulary("toy-encoder", phrases, embeddings.astype(np.float16), CLASSES)
+
+
+def _matrix() -> NDArray[np.float32]:
+    return np.random.default_rng(1).standard_normal((EMBEDDING, BANDS)).astype(np.float32)
+
+
+def _spec(frames: Frames, names: list[str], rows: list[NDArray[np.float32]]) -> Spec:
+    queries = tuple(
+        Query(name, CLASSES[name], (), "toy-encoder", hashlib.sha256(row.tobytes()).hexdigest())
+        for name, row in zip(names, rows, strict=True)
+    )
+    return Spec(
+        name="toy",
+        architecture="leaky band averages",
+        version="1",
+        license="MIT",
+        created_with="tests/conftest.py",
+        checkpoint_sha256=hashlib.sha256(b"toy").hexdigest(),
+        training={},
+        kind="streaming",
+        sample_rate=48_000,
+        frames=frames,
+        queries=queries,
+        residual=True,
+        latency_samples=2 * frames.hop,
+        parity={"max_abs": 1e-6},
+    )
+
+
+def _graph(onnx, frames, conditioning):  # type: ignore[no-untyped-def]
+    """The streaming graph: spectrum [B,F,2], conditioning [Q,D], state [B,S] to stems, state."""
+    make, bins = onnx.helper, frames.bins
+    pool, spread = _bands(bins)
+    constants = {
+        "pool": pool,
+        "spread": spread,
+        "kept": np.array(KEPT),
+        "last_axis": np.array([-1]),
+        "query_axis": np.array([1]),
+        "conditioning": conditioning,  # an input as well: that makes it a default
+    }
+    nodes = [
+        make.make_node("ReduceL2", ["spectrum", "last_axis"], ["magnitude"], keepdims=0),
+        make.make_node("MatMul", ["magnitude", "pool"], ["level"]),
+        make.make_node("Mul", ["state", "kept"], ["faded"]),
+        make.make_node("Add", ["faded", "level"], ["next_state"]),
+        make.make_node("Unsqueeze", ["next_state", "query_axis"], ["average"]),
+        make.make_node("Mul", ["average", "conditioning"], ["gated"]),
+        make.make_node("Sigmoid", ["gated"], ["band_mask"]),
+        make.make_node("MatMul", ["band_mask", "spread"], ["bin_mask"]),
+        make.make_node("Unsqueeze", ["bin_mask", "last_axis"], ["mask"]),
+        make.make_node("Unsqueeze", ["spectrum", "query_axis"], ["mixture"]),
+        make.make_node("Mul", ["mask", "mixture"], ["stems"]),
+    ]
+    values = {
+        "spectrum": ["B", bins, 2],
+        "conditioning": ["Q", BANDS],
+        "state": ["B", BANDS],
+        "stems": ["B", "Q", bins, 2],
+        "next_state": ["B", BANDS],
+    }
+    infos = [make.make_tensor_value_info(n, onnx.TensorProto.FLOAT, s) for n, s in values.items()]
+    return _model(onnx, nodes, infos[:3], infos[3:], constants)
+
+
+def _conditioner(onnx, matrix):  # type: ignore[no-untyped-def]
+    make, floats = onnx.helper, onnx.TensorProto.FLOAT
+    nodes = [make.make_node("MatMul", ["embedding", "matrix"], ["conditioning"])]
+    embedding = make.make_tensor_value_info("embedding", floats, ["N", EMBEDDING])
+    conditioning = make.make_tensor_value_info("conditioning", floats, ["N", BANDS])
+    model = _model(onnx, nodes, [embedding], [conditioning], {"matrix": matrix})
+    return model.SerializeToString()
+
+
+def _model(onnx, nodes, inputs, outputs, constants):  # type: ignore[no-untyped-def]
+    initializers = [
+        onnx.numpy_helper.from_array(
+            value.astype(np.int64 if value.dtype.kind == "i" else np.float32), name
+        )
+        for name, value in constants.items()
+    ]
+    graph = onnx.helper.make_graph(nodes, "toy", inputs, outputs, initializers)
+    opset = onnx.helper.make_opsetid("", 18)
+    return onnx.helper.make_model(graph, opset_imports=[opset], ir_version=8)
