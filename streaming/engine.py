@@ -1,0 +1,140 @@
+"""One hop through the network: window, transform, session, mix, inverse transform, overlap-add."""
+
+import math
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..runtime.frames import analysis_window, synthesis_window
+from ..runtime.spec import Spec
+from .counters import Counters
+from .gains import Gains
+from .stft import StreamingISTFT, StreamingSTFT
+
+Samples = NDArray[np.float32]
+
+
+class HopSession(Protocol):
+    """What the engine needs of a session; `runtime.session.Session` and its fakes have it.
+
+    `spectrum` float32 [channels, bins, 2] is written before `step`, `stems` float32
+    [channels, queries, bins, 2] is read after it; both stay where they are.
+    """
+
+    @property
+    def spec(self) -> Spec: ...
+    @property
+    def spectrum(self) -> Samples: ...
+    @property
+    def stems(self) -> Samples: ...
+    def step(self) -> None: ...
+    def reset(self) -> None: ...
+    def set_conditioning(self, conditioning: Samples) -> None: ...
+
+
+class Engine:
+    """Takes a hop of input, gives the hop before it, separated.
+
+    `separate` False: one output, the mix that `gains` asks for, in `out` (channels, hop).
+    `separate` True: each stem and then the residual, in `out` (queries + 1, channels, hop).
+
+    A hop: write the input to `newest` (channels, hop), call `step`, read `out`. The delayed input
+    enters the output in the time domain, sample by sample, so what should sum to the input does.
+    """
+
+    def __init__(
+        self, session: HopSession, gains: Gains, counters: Counters, *, separate: bool
+    ) -> None:
+        frames = session.spec.frames
+        channels, queries = session.stems.shape[:2]
+        self._session = session
+        self._gains = gains
+        self._counters = counters
+        self._spectrum = session.spectrum.view(np.complex64)[..., 0]
+        self._stems = session.stems.view(np.complex64)[..., 0]
+        self._stft = StreamingSTFT(frames, channels)
+        self._fresh = True
+        # How a frame takes over from the one before it, within a hop.
+        window = analysis_window(frames) * synthesis_window(frames)
+        self._rise = window[-2 * frames.hop : -frames.hop].astype(np.float32)
+        self._dry_before = 0.0
+        self._ramp = np.empty(frames.hop, np.float32)
+        self._dry = np.empty((channels, frames.hop), np.float32)
+        if separate:
+            self._istft = StreamingISTFT(frames, (channels, queries))
+            self._wet = np.empty((channels, queries, frames.hop), np.float32)
+            self.out = np.zeros((queries + 1, channels, frames.hop), np.float32)
+            self._render = self._render_stems
+        else:
+            self._istft = StreamingISTFT(frames, (channels,))
+            self._mix = np.empty((channels, frames.bins), np.complex64)
+            # Real weights times real numbers; the same memory as the complex views.
+            self._real_mix = self._mix.view(np.float32)
+            self._real_stems = session.stems.reshape(channels, queries, -1)
+            self.out = np.zeros((channels, frames.hop), np.float32)
+            self._render = self._render_mix
+
+    @property
+    def newest(self) -> Samples:
+        """Where the next hop of input belongs, (channels, hop); another place after `step`."""
+        return self._stft.newest
+
+    def step(self) -> None:
+        """Process the hop in `newest`; writes `out`."""
+        newest = self._stft.newest
+        if not math.isfinite(np.add.reduce(newest, axis=None)):
+            self._clean(newest)
+        if self._fresh:
+            self._gains.snap()
+            self._dry_before = self._gains.dry
+            self._fresh = False
+        self._gains.advance()
+        self._stft.analyse(self._spectrum)
+        self._session.step()
+        if not self._render():
+            self._session.reset()
+            self._counters.faults += 1
+        self._stft.advance()
+        self._counters.hops += 1
+
+    def reset(self) -> None:
+        """Forget all input; settings stay and apply at once."""
+        self._stft.reset()
+        self._istft.reset()
+        self._session.reset()
+        self._fresh = True
+
+    def _render_mix(self) -> bool:
+        # Not a matrix product: BLAS may skip weights of zero, and NaN with them, or wake threads.
+        np.einsum("q,bqf->bf", self._gains.stems, self._real_stems, out=self._real_mix)
+        finite = self._istft.synthesise(self._mix, self.out)
+        self._add_dry(self._gains.dry if finite else self._gains.fallback)
+        return finite
+
+    def _add_dry(self, dry: float) -> None:
+        """Add the delayed input, its weight gliding as the stems' weights do by overlap-add."""
+        before, self._dry_before = self._dry_before, dry
+        if dry == before == 0.0:
+            return
+        if dry == before:
+            np.multiply(self._stft.completed, dry, out=self._dry)
+        else:
+            np.multiply(self._rise, dry - before, out=self._ramp)
+            np.add(self._ramp, before, out=self._ramp)
+            np.multiply(self._stft.completed, self._ramp, out=self._dry)
+        np.add(self.out, self._dry, out=self.out)
+
+    def _render_stems(self) -> bool:
+        # Without finite stems they are silent for a hop, and the residual is all of the input.
+        finite = self._istft.synthesise(self._stems, self._wet)
+        self.out[:-1] = self._wet.swapaxes(0, 1)
+        np.add.reduce(self._wet, axis=1, out=self._dry)
+        np.subtract(self._stft.completed, self._dry, out=self.out[-1])
+        return finite
+
+    def _clean(self, newest: Samples) -> None:
+        """Take samples that are no numbers as 0 and count them. Rare, so it may allocate."""
+        bad = ~np.isfinite(newest)
+        newest[bad] = 0.0
+        self._counters.bad_input += int(np.count_nonzero(bad))

@@ -1,0 +1,161 @@
+"""Audio files in and out: any format libsndfile knows, whole or not at all.
+
+A file is written beside its destination under another name, checked, and then renamed over it, so
+at no moment does the destination hold half a file. A process that is killed leaves at most that
+other file, `.<name>.<random>.part`.
+"""
+
+import os
+import secrets
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from ..runtime.errors import AudioFileError
+
+Samples = NDArray[np.float32]
+
+# Suffixes that are not the name of the format itself; a subtype where the suffix means one.
+_ALIASES = {
+    "aif": ("AIFF", None),
+    "aifc": ("AIFF", None),
+    "oga": ("OGG", None),
+    "opus": ("OGG", "OPUS"),
+    "snd": ("AU", None),
+}
+# RAW says nothing about itself, SD2 keeps half of it in a second file that a rename would lose.
+_REFUSED = {"RAW", "SD2"}
+# Worth keeping from the file that was read. The others pad to whole code blocks, which changes the
+# length, or are not written by libsndfile.
+_KEPT = ("PCM_", "FLOAT", "DOUBLE", "ALAC_", "ULAW", "ALAW", "VORBIS", "OPUS", "MPEG_LAYER_III")
+# libsndfile takes the whole block on the stack for Vorbis and dies of long ones.
+_BLOCK = 1 << 16
+
+
+class Recording(NamedTuple):
+    """What a file holds: `samples` float32 (frames, channels), full scale 1.0; rate in Hertz.
+
+    `format` and `subtype` are libsndfile's names, such as "FLAC" and "PCM_24".
+    """
+
+    samples: Samples
+    sample_rate: int
+    format: str
+    subtype: str
+
+
+def read_audio(path: str | os.PathLike[str]) -> Recording:
+    """Read a whole file. `AudioFileError` if it is missing, no audio, empty or holds no numbers."""
+    path = Path(path)
+    if not path.exists():
+        raise AudioFileError(f"cannot read {str(path)!r}: no such file; check the path")
+    if not path.is_file():
+        raise AudioFileError(f"cannot read {str(path)!r}: not a file; name an audio file")
+    try:
+        with soundfile.SoundFile(path) as file:
+            samples = file.read(dtype="float32", always_2d=True)
+            recording = Recording(samples, file.samplerate, file.format, file.subtype)
+    except (soundfile.SoundFileError, OSError) as error:
+        raise AudioFileError(
+            f"cannot read {str(path)!r}: {_reason(error)}; "
+            f"known formats are {', '.join(sorted(_formats()))}"
+        ) from error
+    if len(samples) == 0:
+        raise AudioFileError(f"cannot use {str(path)!r}: it holds no samples")
+    bad = np.flatnonzero(~np.isfinite(samples).all(axis=1))
+    if len(bad):
+        raise AudioFileError(
+            f"cannot use {str(path)!r}: {len(bad)} of {len(samples)} frames are NaN or infinite, "
+            f"the first one is frame {bad[0]}; export the file again"
+        )
+    return recording
+
+
+def write_audio(
+    path: str | os.PathLike[str],
+    samples: Samples,
+    sample_rate: int,
+    *,
+    subtype: str | None = None,
+) -> None:
+    """Write `samples` float32 (frames, channels) to `path` atomically, its format by its suffix.
+
+    `subtype` is a wish, such as that of the file read: kept where the format has it and the length
+    stays the same, else the format's usual one. Integer subtypes clip at full scale. Folders are
+    not made. `AudioFileError` if it cannot be written; then nothing is there that was not before.
+    """
+    path = Path(path)
+    format_, usual = _format_of(path)
+    subtype = _subtype_for(format_, usual, subtype)
+    # Through a link, so that the link stays and the file it names is replaced.
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():
+        raise AudioFileError(f"cannot write {str(path)!r}: it exists and is not a file")
+    if not target.parent.is_dir():
+        raise AudioFileError(
+            f"cannot write {str(path)!r}: no folder {str(path.parent)!r}; make it first"
+        )
+    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    try:
+        _write(part, samples, sample_rate, format_, subtype)
+        os.replace(part, target)
+    # soundfile asserts that all was written; a full disk shows as that, too.
+    except (soundfile.SoundFileError, OSError, AssertionError) as error:
+        channels = samples.shape[1]
+        raise AudioFileError(
+            f"cannot write {str(path)!r} ({format_} {subtype}, {channels} channels, "
+            f"{sample_rate} Hz): {_reason(error)}; try another format, such as .wav"
+        ) from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _write(path: Path, samples: Samples, sample_rate: int, format_: str, subtype: str) -> None:
+    frames, channels = samples.shape
+    with soundfile.SoundFile(
+        path, "w", sample_rate, channels, subtype=subtype, format=format_
+    ) as file:
+        for start in range(0, frames, _BLOCK):
+            file.write(samples[start : start + _BLOCK])
+    # Some formats know few rates and take any in silence.
+    found = soundfile.info(path)
+    if (found.frames, found.channels, found.samplerate) != (frames, channels, sample_rate):
+        raise OSError(
+            f"it would hold {found.frames} frames of {found.channels} channels "
+            f"at {found.samplerate} Hz instead of {frames}"
+        )
+    with path.open("rb") as written:
+        os.fsync(written.fileno())
+
+
+def _format_of(path: Path) -> tuple[str, str | None]:
+    """Format and, where the suffix says so, subtype that a path asks for."""
+    suffix = path.suffix.lower().removeprefix(".")
+    known = _formats()
+    if suffix not in known:
+        raise AudioFileError(
+            f"cannot write {str(path)!r}: the suffix {path.suffix!r} names no known format; "
+            f"use one of {', '.join('.' + name for name in sorted(known))}"
+        )
+    return known[suffix]
+
+
+def _formats() -> dict[str, tuple[str, str | None]]:
+    names = soundfile.available_formats().keys() - _REFUSED
+    return {name.lower(): (name, None) for name in names} | _ALIASES
+
+
+def _subtype_for(format_: str, usual: str | None, wanted: str | None) -> str:
+    default = usual or str(soundfile.default_subtype(format_))
+    if usual or wanted is None or not wanted.startswith(_KEPT):
+        return default
+    return wanted if soundfile.check_format(format_, wanted) else default
+
+
+def _reason(error: Exception) -> str:
+    """The cause in libsndfile's or the system's words, in one line and without the path."""
+    text = getattr(error, "error_string", None) or getattr(error, "strerror", None) or str(error)
+    return " ".join(str(text).split()).rstrip(".") or type(error).__name__

@@ -1,0 +1,312 @@
+"""The processor: blocks of any size in, separated blocks of the same size out, at a fixed delay.
+
+The life-cycle is the one that CLAP, VST3 and LV2 share:
+
+    construct → prepare(rate, max_block, channels) → process … → reset → process … → release
+
+Each method says who may call it when. *Control thread* is any one thread that is not the audio
+callback; *audio thread* is the one that calls `process`. *Prepared* means between `prepare` and
+`release`.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..runtime.bundle import Bundle
+from ..runtime.errors import BundleError
+from ..runtime.session import Session
+from .counters import Counters
+from .engine import Engine, HopSession
+from .gains import Gains
+from .latency import Latency, adapter_delay
+from .ring import RingBuffer
+
+Mode = Literal["keep", "remove"]
+Outputs = Literal["mix", "stems"]
+Samples = NDArray[np.float32]
+
+# A change of gain takes at least this long: below, it is heard as a click (peers: 10 to 50 ms).
+RAMP_SECONDS = 0.010
+
+
+class Processor:
+    """Separates a stream block by block with the network of a bundle.
+
+    `source` is a bundle, whose session is then made by `prepare` on `device` ("auto", "cpu",
+    "cuda[:n]") with `threads` and `conditioning` (float32 [Q, D], None for the baked queries); or
+    a session made elsewhere, for which those three are not used.
+
+    `outputs` "mix": one output, stems and residual by their gains (`mode` sets the first ones).
+    "stems": each query's stem and then the residual, in one pass, untouched by gains, wet and
+    bypass. Stems and residual sum to the delayed input.
+
+    The same samples come out whatever the blocks they went in by.
+    """
+
+    def __init__(
+        self,
+        source: Bundle | HopSession,
+        *,
+        mode: Mode = "keep",
+        outputs: Outputs = "mix",
+        device: str = "auto",
+        threads: int = 1,
+        conditioning: Samples | None = None,
+    ) -> None:
+        if source.spec.kind != "streaming":
+            raise BundleError(
+                f"model {source.spec.name!r} is {source.spec.kind}; live play and files need a "
+                "streaming one"
+            )
+        if mode not in get_args(Mode) or outputs not in get_args(Outputs):
+            raise ValueError(
+                f"found mode {mode!r} and outputs {outputs!r}, expected one of "
+                f"{get_args(Mode)} and one of {get_args(Outputs)}"
+            )
+        self.spec = source.spec
+        self.outputs = outputs
+        self._source = source
+        self._device, self._threads, self._conditioning = device, threads, conditioning
+        if not isinstance(source, Bundle):
+            self.queries = source.stems.shape[1]
+        elif conditioning is not None:
+            self.queries = len(conditioning)
+        else:
+            self.queries = len(source.spec.queries)
+        self._gains = Gains(self.queries)
+        if mode == "remove":
+            self.remove()
+        self._session: HopSession | None = None
+        self._engine: Engine | None = None
+        self._counters = Counters()
+        self._hop = self.spec.frames.hop
+        self._adapter = 0
+        self._fill = 0
+        self._debt = 0
+
+    # --- life-cycle ------------------------------------------------------------------------------
+
+    def prepare(
+        self, sample_rate: int, max_block: int, channels: int, *, block: int | None = None
+    ) -> None:
+        """Allocate everything for `channels` and fix the latency. Control thread, not playing.
+
+        `block` is the block size that the host promises; None if it may vary, which costs up to
+        one hop of delay more. `max_block` is the largest block to expect; a larger one still works.
+        Raises `ValueError` if `sample_rate` (Hertz) is not the model's. May be called again; for
+        as many channels that is quick, the session is kept.
+        """
+        if sample_rate != self.spec.sample_rate:
+            raise ValueError(
+                f"the model {self.spec.name!r} works at {self.spec.sample_rate} Hz, "
+                f"found {sample_rate} Hz"
+            )
+        if channels < 1 or max_block < 1 or (block is not None and not 1 <= block <= max_block):
+            raise ValueError(
+                f"found channels {channels}, max_block {max_block} and block {block}; each must be "
+                "at least 1, and block at most max_block"
+            )
+        session = self._session = self._session_for(channels)
+        self._gains.prepare(math.ceil(RAMP_SECONDS * sample_rate / self._hop))
+        self._counters = Counters()
+        separate = self.outputs == "stems"
+        self._engine = Engine(session, self._gains, self._counters, separate=separate)
+        shape = (self.queries + 1, channels) if separate else (channels,)
+        self._shape = shape
+        self._channels = channels
+        # Frames first: (hop, channels) or (hop, outputs, channels), as the queue holds them.
+        self._finished = np.moveaxis(self._engine.out, -1, 0)
+        self._queue = RingBuffer(2 * self._hop, shape)
+        self.set_block(block)
+        self.reset()
+
+    def process(self, audio: Samples, out: Samples) -> None:
+        """Separate a block. Audio thread, prepared. Allocates nothing, raises only `ValueError`.
+
+        `audio` is (frames, channels) float32, any number of frames including 0. `out` takes as
+        many, (frames, channels) for outputs "mix" and (queries + 1, frames, channels) for "stems";
+        for "mix" it may be `audio` itself. Samples that are NaN or infinite count as 0, and where
+        the network gives such, the delayed input is heard for a hop: see `counters`.
+        """
+        engine = self._engine
+        if engine is None:
+            raise ValueError("process was called before prepare")
+        frames = len(audio)
+        target = out if self.outputs == "mix" else out.swapaxes(0, 1)
+        if audio.shape != (frames, self._channels) or target.shape != (frames, *self._shape):
+            raise ValueError(
+                f"found blocks of {audio.shape} and {out.shape}, see Processor.process"
+            )
+        hop, fill, done = self._hop, self._fill, 0
+        # Overflow in a broken network must not print a warning from the callback.
+        with np.errstate(all="ignore"):
+            while done < frames:
+                count = min(hop - fill, frames - done)
+                end = done + count
+                engine.newest[:, fill : fill + count] = audio[done:end].T
+                fill += count
+                if fill == hop:
+                    engine.step()
+                    self._queue.write(self._finished)
+                    fill = 0
+                self._emit(target[done:end])
+                done = end
+        self._fill = fill
+
+    def reset(self) -> None:
+        """Start anew, as if nothing had been played; gains, block and counters stay.
+
+        Either thread, prepared, not while `process` runs.
+        """
+        if self._engine is None:
+            raise ValueError("reset was called before prepare")
+        self._engine.reset()
+        self._rearm()
+
+    def release(self) -> None:
+        """Let go of what `prepare` allocated, the session too. Control thread, not playing."""
+        self._engine = self._session = None
+
+    def set_block(self, block: int | None) -> None:
+        """Fix the latency for the block size the host turns out to use; None if it varies.
+
+        Audio thread (it allocates nothing), prepared. Before the first samples this is as if
+        `prepare` had been told; later, the stream has one gap as long as the adapter's delay.
+        """
+        self._adapter = adapter_delay(self._hop, block)
+        self._rearm()
+
+    # --- what the host reports -------------------------------------------------------------------
+
+    @property
+    def sample_rate(self) -> int:
+        """The rate of the model in Hertz, the only one that `prepare` takes."""
+        return self.spec.sample_rate
+
+    @property
+    def latency(self) -> Latency:
+        """Delay from a block handed in to the same audio in a block handed out. Any thread.
+
+        Constant while prepared, but for `set_block`. The hop that the engine collects is not in it:
+        where blocks are whole hops, it has arrived with the block.
+        """
+        parts = (("overlap", self._hop), ("block adapter", self._adapter))
+        return Latency(self.spec.sample_rate, parts)
+
+    @property
+    def latency_samples(self) -> int:
+        """`latency.total`, what a host compensates."""
+        return self._hop + self._adapter
+
+    @property
+    def tail_samples(self) -> int:
+        """After the last input sample that is not 0, output follows for at most so many samples.
+
+        Includes the latency. A sample stays in the analysis window for n_fft samples, and each of
+        those frames may sound over the two hops that the synthesis window covers.
+        """
+        return self.latency_samples + self.spec.frames.n_fft - 1
+
+    @property
+    def counters(self) -> Counters:
+        """Trouble since `prepare`, still counting. Any thread."""
+        return self._counters
+
+    # --- settings; control thread, any time; a change while playing is ramped over 10 ms ----------
+
+    def keep(self) -> None:
+        """Hear the queried sounds: stems at 1, residual at 0."""
+        self._gains.set(1.0, 0.0)
+
+    def remove(self) -> None:
+        """Hear all but the queried sounds: stems at 0, residual at 1."""
+        self._gains.set(0.0, 1.0)
+
+    def set_gains(self, stem_gains: float | Sequence[float], residual_gain: float) -> None:
+        """Linear gains: one for all stems or one each, and one of the residual. All at 1 give the
+        delayed input. `ValueError` for one that is negative or not finite.
+        """
+        self._gains.set(stem_gains, residual_gain)
+
+    @property
+    def gains(self) -> tuple[float, ...]:
+        """The linear gain of each stem, then of the residual."""
+        return self._gains.values
+
+    @property
+    def input_weights(self) -> tuple[float, ...]:
+        """How much of the delayed input itself is in each output, the stems' share apart.
+
+        One figure for outputs "mix", by gains, wet and bypass; for "stems" 0 each and 1 for the
+        residual.
+        """
+        if self.outputs == "stems":
+            return (0.0,) * self.queries + (1.0,)
+        return (self._gains.input_weight,)
+
+    def set_conditioning(self, conditioning: Samples) -> None:
+        """Ask for other sounds: float32 [Q, D] for as many queries. Heard from the next hop on."""
+        self._conditioning = conditioning
+        if self._session is not None:
+            self._session.set_conditioning(conditioning)
+
+    @property
+    def wet(self) -> float:
+        """Share of the separated sound, 0 to 1; the rest is the input, delayed by the same time."""
+        return self._gains.wet
+
+    @wet.setter
+    def wet(self, share: float) -> None:
+        self._gains.wet = share
+
+    @property
+    def bypass(self) -> bool:
+        """Whether only the delayed input is heard. The network goes on, so it is ready at once."""
+        return self._gains.bypass
+
+    @bypass.setter
+    def bypass(self, bypass: bool) -> None:
+        self._gains.bypass = bypass
+
+    # --- within ----------------------------------------------------------------------------------
+
+    def _session_for(self, channels: int) -> HopSession:
+        source, session = self._source, self._session
+        if not isinstance(source, Bundle):
+            session = source
+        elif session is None or session.spectrum.shape[0] != channels:
+            return Session(
+                source,
+                channels=channels,
+                device=self._device,
+                threads=self._threads,
+                conditioning=self._conditioning,
+            )
+        if session.spectrum.shape[0] != channels:
+            raise ValueError(f"found {channels} channels, the session has {len(session.spectrum)}")
+        return session
+
+    def _rearm(self) -> None:
+        """Empty the adapter: half a hop of input is dropped, the zeros that it needs go ahead."""
+        self._queue.clear()
+        self._queue.write_silence(self._adapter)
+        self._fill = self._debt = 0
+
+    def _emit(self, block: Samples) -> None:
+        """Fill a piece of output from the queue.
+
+        A host that breaks its promised block size can find it empty. The missing samples are
+        zeros, and as many are dropped when they come, so that the latency stays as reported.
+        """
+        queue = self._queue
+        if self._debt:
+            self._debt -= queue.skip(self._debt)
+        missing = len(block) - queue.read(block)
+        if missing:
+            block[len(block) - missing :] = 0.0
+            self._debt += missing
+            self._counters.shortfall += missing

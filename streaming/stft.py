@@ -1,0 +1,110 @@
+"""Streaming short-time Fourier transform and its inverse, one hop a call, nothing allocated.
+
+With the windows of `runtime.frames` (a long one for analysis, two hops for synthesis) the inverse
+gives the input back, one hop late: the hop that `StreamingSTFT.newest` took last is complete only
+when the next frame has overlapped it.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..runtime.frames import Frames, analysis_window, synthesis_window
+
+Samples = NDArray[np.float32]
+Spectrum = NDArray[np.complex64]
+
+
+class StreamingSTFT:
+    """Frames of the newest n_fft samples, each one hop after the last; zeros before the start.
+
+    A hop: write (channels, hop) samples into `newest`, call `analyse`, use `completed` if the
+    delayed input is wanted, call `advance`.
+    """
+
+    def __init__(self, frames: Frames, channels: int) -> None:
+        size, hop = frames.n_fft, frames.hop
+        self._window = analysis_window(frames).astype(np.float32)
+        self._windowed = np.empty((channels, size), np.float32)
+        # The frame slides along a line of samples and jumps back at its end, so that the history is
+        # moved once in `slots` hops. With hop·slots >= n_fft - hop, source and target of that move
+        # do not overlap (numpy would make a copy).
+        slots = math.ceil(size / hop)
+        self._line = np.zeros((channels, (slots - 1) * hop + size), np.float32)
+        starts = [slot * hop for slot in range(slots)]
+        self._frames = [self._line[:, a : a + size] for a in starts]
+        self._newest = [self._line[:, a + size - hop : a + size] for a in starts]
+        self._completed = [self._line[:, a + size - 2 * hop : a + size - hop] for a in starts]
+        self._history = self._line[:, slots * hop :]
+        self._rewound = self._line[:, : size - hop]
+        self._slot = 0
+
+    @property
+    def newest(self) -> Samples:
+        """Where the next hop of input belongs, (channels, hop); another place after `advance`."""
+        return self._newest[self._slot]
+
+    @property
+    def completed(self) -> Samples:
+        """The input hop before `newest`, (channels, hop): what the inverse completes right now."""
+        return self._completed[self._slot]
+
+    def analyse(self, out: Spectrum) -> None:
+        """Write the spectrum of the frame that ends with `newest` to `out`, (channels, bins)."""
+        np.multiply(self._frames[self._slot], self._window, out=self._windowed)
+        np.fft.rfft(self._windowed, out=out)
+
+    def advance(self) -> None:
+        """Take `newest` into the history."""
+        self._slot += 1
+        if self._slot == len(self._frames):
+            self._rewound[...] = self._history
+            self._slot = 0
+
+    def reset(self) -> None:
+        """Forget all input: zeros again."""
+        self._line.fill(0.0)
+        self._slot = 0
+
+
+class StreamingISTFT:
+    """Spectra to samples: inverse transform, synthesis window, overlap-add.
+
+    `rows` is the shape of one spectrum without its bins: (channels,), or (channels, stems).
+    """
+
+    def __init__(self, frames: Frames, rows: tuple[int, ...]) -> None:
+        size, hop = frames.n_fft, frames.hop
+        self._size = size
+        self._window = synthesis_window(frames)[-2 * hop :].astype(np.float32)
+        self._frame = np.empty((*rows, size), np.float32)
+        self._support = self._frame[..., -2 * hop :]
+        # Two windowed frames in turn: the one just made rises, the one before it falls.
+        self._windowed = [np.zeros((*rows, 2 * hop), np.float32) for _ in range(2)]
+        self._flat = [frame.reshape(-1) for frame in self._windowed]
+        self._rising = [frame[..., :hop] for frame in self._windowed]
+        self._falling = [frame[..., hop:] for frame in self._windowed]
+        self._turn = 0
+
+    def synthesise(self, spectrum: Spectrum, out: Samples) -> bool:
+        """Add the frame of `spectrum` (*rows, bins); write the hop it completes, (*rows, hop).
+
+        Returns whether the frame was finite. One that was not counts as silence, in all rows.
+        """
+        turn = self._turn
+        windowed = self._windowed[turn]
+        np.fft.irfft(spectrum, self._size, out=self._frame)
+        np.multiply(self._support, self._window, out=windowed)
+        # One NaN or infinity makes the sum one, too; far cheaper than asking each sample.
+        finite = math.isfinite(np.add.reduce(self._flat[turn]))
+        if not finite:
+            windowed.fill(0.0)
+        np.add(self._rising[turn], self._falling[1 - turn], out=out)
+        self._turn = 1 - turn
+        return finite
+
+    def reset(self) -> None:
+        """Forget the frame before: silence again."""
+        for frame in self._windowed:
+            frame.fill(0.0)
