@@ -1,36 +1,17 @@
 """One hop through the network: window, transform, session, mix, inverse transform, overlap-add."""
 
 import math
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..runtime.frames import analysis_window, synthesis_window
-from ..runtime.spec import Spec
+from ..runtime.session import HopSession
 from .counters import Counters
 from .gains import Gains
 from .stft import StreamingISTFT, StreamingSTFT
 
 Samples = NDArray[np.float32]
-
-
-class HopSession(Protocol):
-    """What the engine needs of a session; `runtime.session.Session` and its fakes have it.
-
-    `spectrum` float32 [channels, bins, 2] is written before `step`, `stems` float32
-    [channels, queries, bins, 2] is read after it; both stay where they are.
-    """
-
-    @property
-    def spec(self) -> Spec: ...
-    @property
-    def spectrum(self) -> Samples: ...
-    @property
-    def stems(self) -> Samples: ...
-    def step(self) -> None: ...
-    def reset(self) -> None: ...
-    def set_conditioning(self, conditioning: Samples) -> None: ...
 
 
 class Engine:
@@ -55,6 +36,7 @@ class Engine:
         self._stems = session.stems.view(np.complex64)[..., 0]
         self._stft = StreamingSTFT(frames, channels)
         self._fresh = True
+        self._conditioning: Samples | None = None
         # How a frame takes over from the one before it, within a hop.
         window = analysis_window(frames) * synthesis_window(frames)
         self._rise = window[-2 * frames.hop : -frames.hop].astype(np.float32)
@@ -90,6 +72,9 @@ class Engine:
             self._dry_before = self._gains.dry
             self._fresh = False
         self._gains.advance()
+        if self._conditioning is not None:
+            conditioning, self._conditioning = self._conditioning, None
+            self._session.set_conditioning(conditioning)
         self._stft.analyse(self._spectrum)
         self._session.step()
         if not self._render():
@@ -97,6 +82,10 @@ class Engine:
             self._counters.faults += 1
         self._stft.advance()
         self._counters.hops += 1
+
+    def set_conditioning(self, conditioning: Samples) -> None:
+        """Hand other queries, [Q, D], to the session before its next step. Any thread."""
+        self._conditioning = conditioning
 
     def reset(self) -> None:
         """Forget all input; settings stay and apply at once."""

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from ..runtime.bundle import Bundle
 from ..runtime.errors import BundleError
-from ..runtime.session import Session
+from ..runtime.session import HopSession, Session
 from .counters import Counters
-from .engine import Engine, HopSession
+from .engine import Engine
 from .gains import Gains
 from .latency import Latency, adapter_delay
 from .ring import RingBuffer
@@ -37,8 +37,8 @@ class Processor:
     """Separates a stream block by block with the network of a bundle.
 
     `source` is a bundle, whose session is then made by `prepare` on `device` ("auto", "cpu",
-    "cuda[:n]") with `threads` and `conditioning` (float32 [Q, D], None for the baked queries); or
-    a session made elsewhere, for which those three are not used.
+    "cuda[:n]") with `threads`; or a session made elsewhere, for which those two are not used.
+    `conditioning` float32 [Q, D] replaces the baked queries.
 
     `outputs` "mix": one output, stems and residual by their gains (`mode` sets the first ones).
     "stems": each query's stem and then the residual, in one pass, untouched by gains, wet and
@@ -72,7 +72,7 @@ class Processor:
         self._source = source
         self._device, self._threads, self._conditioning = device, threads, conditioning
         if not isinstance(source, Bundle):
-            self.queries = source.stems.shape[1]
+            self.queries = source.queries
         elif conditioning is not None:
             self.queries = len(conditioning)
         else:
@@ -249,10 +249,18 @@ class Processor:
         return (self._gains.input_weight,)
 
     def set_conditioning(self, conditioning: Samples) -> None:
-        """Ask for other sounds: float32 [Q, D] for as many queries. Heard from the next hop on."""
-        self._conditioning = conditioning
-        if self._session is not None:
-            self._session.set_conditioning(conditioning)
+        """Ask for other sounds: float32 [Q, D], as many as now. Heard from the next hop on.
+
+        `ValueError` for another number of queries, or of features than the bundle has.
+        """
+        size = self._source.conditioning_size if isinstance(self._source, Bundle) else None
+        if conditioning.shape != (self.queries, size or conditioning.shape[-1]):
+            raise ValueError(
+                f"found a conditioning of {conditioning.shape}, expected ({self.queries}, {size})"
+            )
+        self._conditioning = conditioning.copy()
+        if self._engine is not None:
+            self._engine.set_conditioning(self._conditioning)
 
     @property
     def wet(self) -> float:
@@ -278,6 +286,9 @@ class Processor:
         source, session = self._source, self._session
         if not isinstance(source, Bundle):
             session = source
+            found = session.spectrum.shape[0]
+            if found != channels:
+                raise ValueError(f"found {channels} channels, the session has {found}")
         elif session is None or session.spectrum.shape[0] != channels:
             return Session(
                 source,
@@ -286,8 +297,8 @@ class Processor:
                 threads=self._threads,
                 conditioning=self._conditioning,
             )
-        if session.spectrum.shape[0] != channels:
-            raise ValueError(f"found {channels} channels, the session has {len(session.spectrum)}")
+        if self._conditioning is not None:
+            session.set_conditioning(self._conditioning)
         return session
 
     def _rearm(self) -> None:
