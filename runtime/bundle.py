@@ -73,6 +73,11 @@ class Bundle:
         """The model card, Markdown, if the bundle carries one."""
         return self.metadata.get("soloist.card")
 
+    @property
+    def encoder(self) -> str:
+        """Name of the text encoder whose embeddings the network was trained on."""
+        return self.spec.queries[0].encoder
+
     @cached_property
     def vocabulary(self) -> Vocabulary | None:
         """The words the network was trained on, if carried; `BundleError` if unreadable."""
@@ -89,11 +94,24 @@ class Bundle:
         if text is None:
             return None
         try:
-            return Conditioner(base64.b64decode(text, validate=True))
-        except binascii.Error as error:
+            conditioner = Conditioner(base64.b64decode(text, validate=True))
+        except (binascii.Error, BundleError) as error:
+            raise BundleError(f"{self.path}: the conditioner is unreadable ({error})") from error
+        self._check_sizes(conditioner)
+        return conditioner
+
+    def _check_sizes(self, conditioner: Conditioner) -> None:
+        vocabulary = self.vocabulary
+        embedding = conditioner.embedding_size if vocabulary is None else vocabulary.dimension
+        if (embedding, self.conditioning_size) != (
+            conditioner.embedding_size,
+            conditioner.conditioning_size,
+        ):
             raise BundleError(
-                f"{self.path}: the conditioner is not base64 ({error}); export the bundle again"
-            ) from error
+                f"{self.path}: the conditioner turns {conditioner.embedding_size} numbers into "
+                f"{conditioner.conditioning_size}, but embeddings have {embedding} and the graph "
+                f"takes {self.conditioning_size}; export the bundle again"
+            )
 
 
 def _find(name: str | Path) -> Path:

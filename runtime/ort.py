@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import io
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import onnxruntime
@@ -22,31 +23,30 @@ def open_cpu(
     `optimise=False` is quicker to load, for a session that is asked about the graph or run once.
     Raises `BundleError` for what onnxruntime cannot load.
     """
-    return _open(model, threads, optimise, ["CPUExecutionProvider"])
+    try:
+        return _load(model, _options(threads, optimise), ["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's exceptions share no other base class
+        what = "a model carried inside" if isinstance(model, bytes) else str(model)
+        raise BundleError(f"{what} cannot be loaded as ONNX ({_first_line(error)})") from error
 
 
-def open_cuda(model: Path, index: int) -> onnxruntime.InferenceSession:
-    """Load an ONNX file on the CUDA device `index`.
+def open_for(
+    model: Path, device: str, *, threads: int = 1
+) -> tuple[onnxruntime.InferenceSession, str]:
+    """Load an ONNX file on the device asked for; the session, and where it is.
 
-    Raises `DeviceError` if the device or its libraries are not there.
+    `device` is "cpu", "cuda", "cuda:<index>" or "auto"; the second result "cpu" or "cuda:<index>".
+    Raises `DeviceError` for a device that is unknown or not there; "auto" takes the CPU then.
     """
-    count = count_cuda_devices()
-    if index >= count:
-        raise DeviceError(
-            f"no CUDA device {index}: onnxruntime can use {count} here; use device cpu or auto"
-        )
-    _preload_cuda_libraries()
-    # A missing library is reported by the exception below; the loggers would say it on stderr, too.
-    onnxruntime.set_default_logger_severity(_FATAL)
-    session = _open(
-        model, 1, True, [("CUDAExecutionProvider", {"device_id": index}), "CPUExecutionProvider"]
-    )
-    if "CUDAExecutionProvider" not in session.get_providers():
-        raise DeviceError(
-            "onnxruntime cannot load its CUDA libraries (CUDA and cuDNN); "
-            'use device cpu, or: pip install "soloist[cuda]"'
-        )
-    return session
+    kind, _, index = device.partition(":")
+    if device not in ("auto", "cpu") and not (kind == "cuda" and (index or "0").isdecimal()):
+        raise DeviceError(f"unknown device {device!r}; use auto, cpu, cuda or cuda:<index>")
+    if kind == "cuda":
+        return _open_cuda(model, int(index or 0)), f"cuda:{int(index or 0)}"
+    if device == "auto" and count_cuda_devices() > 0:
+        with contextlib.suppress(DeviceError):
+            return _open_cuda(model, 0), "cuda:0"
+    return open_cpu(model, threads=threads), "cpu"
 
 
 def count_cuda_devices() -> int:
@@ -66,25 +66,44 @@ def count_cuda_devices() -> int:
     return count.value
 
 
-def _open(
-    model: Path | bytes, threads: int, optimise: bool, providers: list[object]
-) -> onnxruntime.InferenceSession:
+def _open_cuda(model: Path, index: int) -> onnxruntime.InferenceSession:
+    count = count_cuda_devices()
+    if index >= count:
+        raise DeviceError(
+            f"no CUDA device {index}: onnxruntime can use {count} here; use device cpu or auto"
+        )
+    _preload_cuda_libraries()
+    providers = [("CUDAExecutionProvider", {"device_id": index}), "CPUExecutionProvider"]
+    # Whatever is missing is said below; the loggers would say it on standard error first.
+    onnxruntime.set_default_logger_severity(_FATAL)
     try:
-        # The first session of a process switches its thread's denormals off for good, for all
-        # code that runs there; this puts the thread back, and `Session.step` flushes for itself.
-        with FlushDenormals():
-            return onnxruntime.InferenceSession(
-                model if isinstance(model, bytes) else str(model),
-                _options(threads, optimise),
-                providers=providers,
-                enable_fallback=0,  # it prints; the callers fall back themselves
-            )
-    except Exception as error:  # onnxruntime's exceptions share no base class but this one
-        what = "a model carried inside" if isinstance(model, bytes) else str(model)
-        reason = str(error).splitlines()[0][:160]
-        raise BundleError(f"{what} cannot be loaded as ONNX ({reason})") from error
+        session = _load(model, _options(threads=1, optimise=True), providers)
+    except Exception as error:
+        raise DeviceError(
+            f"CUDA device {index} cannot run the model ({_first_line(error)}); use device cpu"
+        ) from error
     finally:
         onnxruntime.set_default_logger_severity(_ERROR)
+    if "CUDAExecutionProvider" not in session.get_providers():
+        raise DeviceError(
+            "onnxruntime cannot load its CUDA libraries (CUDA and cuDNN); "
+            'use device cpu, or: pip install "soloist[cuda]"'
+        )
+    return session
+
+
+def _load(
+    model: Path | bytes, options: onnxruntime.SessionOptions, providers: Sequence[object]
+) -> onnxruntime.InferenceSession:
+    # The first session of a process would switch denormals off for all code on this thread, for
+    # good; leaving the context puts the thread back, and `Session.step` flushes for itself.
+    with FlushDenormals():
+        return onnxruntime.InferenceSession(
+            model if isinstance(model, bytes) else str(model),
+            options,
+            providers=providers,
+            enable_fallback=0,  # it prints to standard output
+        )
 
 
 def _options(threads: int, optimise: bool) -> onnxruntime.SessionOptions:
@@ -107,3 +126,7 @@ def _preload_cuda_libraries() -> None:
     if preload is not None:
         with contextlib.redirect_stdout(io.StringIO()):  # standard output is for data
             preload()
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0][:160]

@@ -82,6 +82,8 @@ class Spec:
         _check(len(self.queries) > 0, "queries", self.queries, "one query or more")
         names = [query.name for query in self.queries]
         _check(len(set(names)) == len(names), "queries", names, "names that all differ")
+        encoders = sorted({query.encoder for query in self.queries})
+        _check(len(encoders) == 1, "queries", encoders, "one and the same encoder")
         for key, figure in self.parity.items():
             _check(math.isfinite(figure), f"parity.{key}", figure, "a finite number")
         if self.kind == "streaming":

@@ -1,0 +1,176 @@
+"""Sessions: a bundle advanced by one hop a call, in buffers that are bound once."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from .bundle import Bundle
+from .denormals import FlushDenormals
+from .errors import BundleError
+from .ort import open_for
+from .spec import Spec
+
+Floats = NDArray[np.float32]
+
+
+class HopSession(Protocol):
+    """What the engine asks of a session: `Session`, `PassThroughSession`, or a fake of your own.
+
+    The engine writes `spectrum` [B, F, 2], calls `step` and reads `stems` [B, Q, F, 2], which
+    stand until the next step; last axis real and imaginary part, B channels, Q queries, F bins.
+    Both arrays stay the same objects for the session's life. One thread at a time.
+    """
+
+    @property
+    def spec(self) -> Spec: ...
+    @property
+    def spectrum(self) -> Floats: ...
+    @property
+    def stems(self) -> Floats: ...
+    @property
+    def queries(self) -> int: ...
+    @property
+    def state_size(self) -> int: ...
+    @property
+    def provider(self) -> str: ...
+    def step(self) -> None: ...
+    def reset(self) -> None: ...
+    def set_conditioning(self, conditioning: Floats) -> None: ...
+
+
+class Session:
+    """A streaming bundle on one device, with the recurrent state of `channels` channels.
+
+    `device` is "cpu", "cuda", "cuda:<index>", or "auto": CUDA where it is usable, else the CPU
+    (`provider` says which it became). `threads` is for the CPU; more than one seldom pays within
+    a hop. `conditioning` [Q, D] replaces the baked queries.
+
+    Raises `DeviceError` for a device that is not there, `BundleError` for a bundle that cannot be
+    stepped, `ValueError` for a conditioning of the wrong shape.
+
+    `spectrum` and `stems` are host memory on every device; state and conditioning live where the
+    network runs.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        channels: int = 1,
+        device: str = "auto",
+        threads: int = 1,
+        conditioning: Floats | None = None,
+    ) -> None:
+        if bundle.spec.kind != "streaming":
+            raise BundleError(
+                f"{bundle.path} is a {bundle.spec.kind} bundle, which has no hop to step; "
+                "use a streaming bundle"
+            )
+        self.spec = bundle.spec
+        self.state_size = bundle.state_size
+        self.queries = len(bundle.spec.queries) if conditioning is None else len(conditioning)
+        self._conditioning_size = bundle.conditioning_size
+        self._session, self.provider = open_for(bundle.path, device, threads=threads)
+        bins = bundle.spec.frames.bins
+        self.spectrum: Floats = np.zeros((channels, bins, 2), np.float32)
+        self.stems: Floats = np.zeros((channels, self.queries, bins, 2), np.float32)
+        self._fresh: Floats = np.zeros((channels, self.state_size), np.float32)
+        self._flush = FlushDenormals()
+        self._on_host = self.provider == "cpu"
+        self._input = self._on_device(self.spectrum)
+        self._states = (self._on_device(self._fresh.copy()), self._on_device(self._fresh.copy()))
+        self._current, self._next = self._bind(*self._states), self._bind(*self._states[::-1])
+        self._conditioning: onnxruntime.OrtValue | None = None
+        if conditioning is not None:
+            self.set_conditioning(conditioning)
+
+    def step(self) -> None:
+        """Advance one hop: `spectrum` and the state become `stems` and the next state.
+
+        Audio thread. Allocates nothing of its own.
+        """
+        if not self._on_host:
+            self._input.update_inplace(self.spectrum)
+        with self._flush:
+            self._session.run_with_iobinding(self._current)
+        self._current, self._next = self._next, self._current
+
+    def reset(self) -> None:
+        """Forget the past: back to the zero state. Queries stay. Audio thread, between steps."""
+        for state in self._states:
+            state.update_inplace(self._fresh)
+
+    def set_conditioning(self, conditioning: Floats) -> None:
+        """Ask for other queries, [Q, D], from the next step on; the state stays.
+
+        Audio thread, between steps: a copy of Q x D numbers. Q stays what it was made with, and
+        `ValueError` says so otherwise.
+        """
+        wanted = (self.queries, self._conditioning_size)
+        if conditioning.shape != wanted:
+            raise ValueError(f"conditioning is {conditioning.shape}, this session takes {wanted}")
+        values = np.array(conditioning, np.float32, order="C")
+        if self._conditioning is None:  # so far the graph used its default
+            self._conditioning = self._on_device(values)
+            for binding in (self._current, self._next):
+                binding.bind_ortvalue_input("conditioning", self._conditioning)
+        else:
+            self._conditioning.update_inplace(values)
+
+    def _on_device(self, values: Floats) -> onnxruntime.OrtValue:
+        """A tensor on the session's device: on the CPU the memory of `values` itself."""
+        if self._on_host:
+            return onnxruntime.OrtValue.ortvalue_from_numpy(values)
+        index = int(self.provider.removeprefix("cuda:"))
+        return onnxruntime.OrtValue.ortvalue_from_numpy(values, "cuda", index)
+
+    def _bind(
+        self, state: onnxruntime.OrtValue, next_state: onnxruntime.OrtValue
+    ) -> onnxruntime.IOBinding:
+        binding = self._session.io_binding()
+        binding.bind_ortvalue_input("spectrum", self._input)
+        binding.bind_ortvalue_input("state", state)
+        # Bound in host memory on every device: onnxruntime copies it out as part of the run.
+        stems = onnxruntime.OrtValue.ortvalue_from_numpy(self.stems)
+        binding.bind_ortvalue_output("stems", stems)
+        binding.bind_ortvalue_output("next_state", next_state)
+        return binding
+
+
+class PassThroughSession:
+    """A session without a network: each stem is the spectrum times a weight.
+
+    For tests and for the benchmark of the engine alone. One weight a query, as many as `spec` has
+    queries; its conditioning is those weights, [Q, 1]. By default they are 1/Q, so that the stems
+    sum to the input.
+    """
+
+    def __init__(
+        self, spec: Spec, *, channels: int = 1, weights: Sequence[float] | None = None
+    ) -> None:
+        self.spec = spec
+        self.queries = len(spec.queries)
+        self.state_size = 0
+        self.provider = "cpu"
+        bins = spec.frames.bins
+        self.spectrum: Floats = np.zeros((channels, bins, 2), np.float32)
+        self.stems: Floats = np.zeros((channels, self.queries, bins, 2), np.float32)
+        self._weights: Floats = np.full((self.queries, 1, 1), 1 / self.queries, np.float32)
+        if weights is not None:
+            self.set_conditioning(np.array(weights, np.float32)[:, None])
+
+    def step(self) -> None:
+        """Multiply. Audio thread."""
+        np.multiply(self.spectrum[:, None], self._weights, out=self.stems)
+
+    def reset(self) -> None:
+        """Nothing is remembered, so nothing is forgotten. Audio thread."""
+
+    def set_conditioning(self, conditioning: Floats) -> None:
+        """Take other weights, [Q, 1], from the next step on. Audio thread, between steps."""
+        if conditioning.shape != (self.queries, 1):
+            raise ValueError(f"weights are {conditioning.shape}, expected {(self.queries, 1)}")
+        self._weights[:, 0] = conditioning
