@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
 import soloist
 
 ROOT = Path(__file__).parent.parent
@@ -97,8 +98,8 @@ def test_the_wheel_carries_code_and_data_and_nothing_else(tmp_path: Path) -> Non
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
             (copy / name).write_bytes((ROOT / name).read_bytes())
     subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
-        + ["--wheel-dir", str(tmp_path), str(copy)],
+        [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", str(copy)],
+        cwd=tmp_path,
         check=True,
     )
     (wheel,) = tmp_path.glob("soloist-*.whl")

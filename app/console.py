@@ -1,0 +1,60 @@
+"""Where text goes: what a person reads on stderr, what was asked for on stdout.
+
+Colour and moving bars appear on a terminal only, and never with NO_COLOR set; rich sees to both.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+people = Console(stderr=True, highlight=False, soft_wrap=True)
+answer = Console(highlight=False, soft_wrap=True)
+
+
+def say(text: str) -> None:
+    """One line for people, as it stands: brackets in it are no markup."""
+    people.print(text, markup=False)
+
+
+def emit_json(data: object) -> None:
+    """`data` as JSON on stdout; figures that are not finite become null, as JSON has no NaN."""
+    print(to_json(data))
+
+
+def to_json(data: object) -> str:
+    """`data` as indented JSON text; figures that are not finite become null."""
+    return json.dumps(_finite(data), indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def _finite(data: object) -> object:
+    if isinstance(data, dict):
+        return {key: _finite(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_finite(value) for value in data]
+    return None if isinstance(data, float) and not math.isfinite(data) else data
+
+
+class Bar:
+    """A progress bar's handle: `bar(done)` moves it to the fraction `done` of 1."""
+
+    def __init__(self, progress: Progress, label: str) -> None:
+        self._progress = progress
+        self._task = progress.add_task(label, total=1.0)
+
+    def __call__(self, done: float) -> None:
+        self._progress.update(self._task, completed=done)
+
+
+@contextmanager
+def progress_bar(label: str) -> Iterator[Bar]:
+    """A bar on the terminal while the block runs; it leaves no trace when done."""
+    columns = TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()
+    hidden = not people.is_terminal
+    with Progress(*columns, console=people, transient=True, disable=hidden) as progress:
+        yield Bar(progress, label)

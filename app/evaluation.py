@@ -1,0 +1,114 @@
+"""Figures of a model over a list of mixtures: every mixture is streamed as live play would."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..runtime.bundle import Bundle
+from ..runtime.queries import conditioning_for
+from ..runtime.session import Session
+from ..streaming.offline import separate_array
+from ..streaming.processor import Processor
+from .metrics import attenuation, sdr, si_sdr
+from .mixtures import RATE, Mixture, render
+
+
+@dataclass(frozen=True)
+class Score:
+    """How one mixture went, in dB; the figures that its kind does not have are NaN."""
+
+    mixture: Mixture
+    si_sdr: float = np.nan
+    si_sdri: float = np.nan
+    sdr: float = np.nan
+    sdri: float = np.nan
+    attenuation: float = np.nan  # of a sound that is not there
+
+
+def evaluate_model(
+    bundle: Bundle, mixtures: Sequence[Mixture], root: Path, device: str = "auto"
+) -> Iterator[Score]:
+    """Score the mixtures one by one; clips are looked for under `root`.
+
+    All words are turned into conditionings first, so that an unknown one raises `QueryError`
+    before the work begins.
+    """
+    words = sorted({mixture.query for mixture in mixtures})
+    conditionings = dict(zip(words, conditioning_for(bundle, words), strict=True))
+    session = Session(bundle, device=device, conditioning=conditionings[words[0]][None])
+    processor = Processor(session)
+    for mixture in mixtures:
+        session.set_conditioning(conditionings[mixture.query][None])
+        mix, target = render(mixture, root)
+        output = separate_array(processor, mix[:, None].astype(np.float32), RATE)[:, 0]
+        yield _score(mixture, mix, target, output)
+
+
+def _score(
+    mixture: Mixture,
+    mix: NDArray[np.float64],
+    target: NDArray[np.float64],
+    output: NDArray[np.float32],
+) -> Score:
+    if mixture.target is None:
+        return Score(mixture, attenuation=attenuation(mix, output))
+    after, after_unscaled = si_sdr(output, target), sdr(output, target)
+    return Score(
+        mixture,
+        si_sdr=after,
+        si_sdri=after - si_sdr(mix, target),
+        sdr=after_unscaled,
+        sdri=after_unscaled - sdr(mix, target),
+    )
+
+
+def summary(scores: Sequence[Score]) -> dict[str, object]:
+    """The report of `soloist evaluate --json`; a figure without mixtures behind it is NaN."""
+    present = [score for score in scores if score.mixture.target is not None]
+    absent = [score for score in scores if score.mixture.target is None]
+    return {
+        "n": len(scores),
+        "n_absent": len(absent),
+        "si_sdr_mean": _mean(s.si_sdr for s in present),
+        "si_sdri_mean": _mean(s.si_sdri for s in present),
+        "si_sdri_median": _median(s.si_sdri for s in present),
+        "sdr_mean": _mean(s.sdr for s in present),
+        "sdri_mean": _mean(s.sdri for s in present),
+        "absent_attenuation_db_mean": _mean(s.attenuation for s in absent),
+        "by_class": _groups(present, lambda s: s.mixture.target_class),
+        "by_query_kind": _groups(present, lambda s: s.mixture.query_kind),
+        "by_n_sources": _groups(present, lambda s: str(s.mixture.n_sources)),
+    }
+
+
+def _groups(
+    scores: Sequence[Score], key: Callable[[Score], str]
+) -> dict[str, dict[str, int | float]]:
+    groups: dict[str, list[Score]] = {}
+    for score in scores:
+        groups.setdefault(key(score), []).append(score)
+    return {
+        name: {
+            "n": len(group),
+            "si_sdr_mean": _mean(s.si_sdr for s in group),
+            "si_sdri_mean": _mean(s.si_sdri for s in group),
+            "si_sdri_median": _median(s.si_sdri for s in group),
+            "sdri_mean": _mean(s.sdri for s in group),
+        }
+        for name, group in sorted(groups.items())
+    }
+
+
+def _mean(values: Iterable[float]) -> float:
+    found = list(values)
+    return float(np.mean(found)) if found else np.nan
+
+
+def _median(values: Iterable[float]) -> float:
+    found = list(values)
+    return float(np.median(found)) if found else np.nan

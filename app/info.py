@@ -1,0 +1,73 @@
+"""`soloist info`: what a bundle promises."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from ..runtime.bundle import Bundle
+from ..runtime.session import Session
+from ..runtime.spec import Spec
+from ..streaming.latency import adapter_delay
+from .console import emit_json
+from .options import SHIPPED, Device, Json, Model
+
+# Block sizes that drivers commonly have; 480 is 10 ms, what WASAPI hands over.
+COMMON_BLOCKS = (64, 128, 256, 480, 512, 1024)
+
+
+def info(
+    file: Annotated[
+        str | None, typer.Argument(metavar="[MODEL]", help="The same as --model.")
+    ] = None,
+    model: Model = SHIPPED,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Show a model: what it separates, its latency, where it runs, how exact its export is."""
+    bundle = Bundle.open(file or model)
+    provider = Session(bundle, device=device).provider
+    if as_json:
+        facts = {"path": str(bundle.path), "provider": provider, "card": bundle.card}
+        emit_json(asdict(bundle.spec) | facts | {"block_latency_samples": _latencies(bundle.spec)})
+        return
+    for name, value in _rows(bundle, provider):
+        print(f"{name:<16}{value}")
+    if bundle.card:
+        print(f"\n{bundle.card.strip()}")
+
+
+def _rows(bundle: Bundle, provider: str) -> Iterator[tuple[str, str]]:
+    spec = bundle.spec
+    ms = 1000 * spec.latency_samples / spec.sample_rate
+    yield "model", f"{spec.name} {spec.version}, {spec.architecture}, {spec.kind}"
+    yield "file", f"{bundle.path}, {bundle.path.stat().st_size / 1e6:.1f} MB"
+    yield "licence", spec.license
+    yield "made with", spec.created_with
+    yield "asks for", ", ".join(query.name for query in spec.queries)
+    yield "new words", _new_words(bundle)
+    yield "frames", f"{spec.frames.n_fft} samples every {spec.frames.hop}, at {spec.sample_rate} Hz"
+    yield "latency", f"{ms:.2f} ms ({spec.latency_samples} samples)"
+    late = ", ".join(f"{delay} in {block}" for block, delay in _latencies(spec).items())
+    yield "late by blocks", f"{late} (samples, in blocks of so many)"
+    yield "runs on", provider
+    for name, figure in spec.parity.items():
+        yield f"export {name}", f"{figure:.3g}"
+
+
+def _latencies(spec: Spec) -> dict[int, int]:
+    """From a block handed in to the same audio in a block handed out, in samples, by block size."""
+    hop = spec.frames.hop
+    return {block: hop + adapter_delay(hop, block) for block in COMMON_BLOCKS}
+
+
+def _new_words(bundle: Bundle) -> str:
+    if bundle.conditioner is None:
+        return "no, this model plays the sounds it was made for"
+    if bundle.vocabulary is None:
+        return "yes"
+    words = bundle.vocabulary
+    return f"yes; knows {len(words.phrases)} phrases for {len(words.classes)} sounds"

@@ -1,0 +1,174 @@
+"""Lists of mixtures as CSV, and the audio they describe.
+
+A row names a target clip, one or more interfering clips, and how they meet:
+
+- an excerpt is ``file[start : start + duration]``, placed ``offset`` seconds into the mixture;
+- a frame of 20 ms is active when it lies within 40 dB of the loudest frame of its placed signal;
+- the power of a signal is its mean square over its active frames;
+- interferers are scaled to equal power, summed, and the sum is scaled so that the power of the
+  target stands ``snr_db`` above it; the target keeps its level;
+- one common gain at the end keeps the mixture within ±0.9.
+
+A row without a target file is "absent": the query names a sound that is not in the mixture.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..runtime.errors import SoloistError
+from ..streaming.files import read_audio
+
+RATE = 48000  # Hertz, of every clip and every mixture of a list
+PEAK = 0.9
+ABSENT_RMS = 0.05  # of the interferers where there is no target to set the level
+FRAME = RATE // 50
+COLUMNS = (
+    "id",
+    "target_file",
+    "target_start_s",
+    "target_offset_s",
+    "target_class",
+    "interferer_files",
+    "interferer_starts_s",
+    "interferer_offsets_s",
+    "snr_db",
+    "duration_s",
+    "query",
+    "query_kind",
+    "n_sources",
+)
+
+Samples = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """A clip, where it is entered and where in the mixture it begins, both in seconds."""
+
+    file: str
+    start_s: float
+    offset_s: float
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """One row of a list; `target` is None when the query names a sound that is not there."""
+
+    id: str
+    query: str
+    query_kind: str
+    target_class: str
+    n_sources: int
+    duration_s: float
+    target: Excerpt | None
+    interferers: tuple[Excerpt, ...]
+    snr_db: float  # 0 where there is no target
+
+
+def read_mixtures(path: Path) -> list[Mixture]:
+    """Read a list of mixtures. Raises `SoloistError` for what is missing or makes no sense."""
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            missing = [c for c in COLUMNS if c not in (reader.fieldnames or ())]
+            if missing:
+                raise SoloistError(f"{path} is no list of mixtures: no column {', '.join(missing)}")
+            mixtures = [_mixture(row, f"{path}, line {reader.line_num}") for row in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = getattr(error, "strerror", None) or "it is not a text file of comma-separated rows"
+        raise SoloistError(f"cannot read the list {path}: {reason}") from error
+    if not mixtures:
+        raise SoloistError(f"{path} holds no mixtures")
+    return mixtures
+
+
+def _mixture(row: Mapping[str, str | None], where: str) -> Mixture:
+    def number(text: str, column: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = np.nan
+        if not np.isfinite(value):
+            raise SoloistError(f"{where}: {column} should be a number, found {text!r}")
+        return value
+
+    if None in row or None in row.values():
+        raise SoloistError(f"{where}: the row does not have as many fields as the header")
+    cell = {column: text or "" for column, text in row.items()}
+    parts = [cell[f"interferer_{c}"].split("|") for c in ("files", "starts_s", "offsets_s")]
+    if len({len(part) for part in parts}) > 1:
+        raise SoloistError(f"{where}: interferers' files, starts and offsets differ in number")
+    interferers = tuple(
+        Excerpt(file, number(start, "interferer_starts_s"), number(offset, "interferer_offsets_s"))
+        for file, start, offset in zip(*parts, strict=True)
+    )
+    target = None
+    if cell["target_file"]:
+        start = number(cell["target_start_s"], "target_start_s")
+        target = Excerpt(cell["target_file"], start, number(cell["target_offset_s"], "offset"))
+    duration = number(cell["duration_s"], "duration_s")
+    if round(duration * RATE) < FRAME:
+        raise SoloistError(f"{where}: duration_s should be 0.02 or more, found {duration}")
+    return Mixture(
+        id=cell["id"],
+        query=cell["query"],
+        query_kind=cell["query_kind"],
+        target_class=cell["target_class"],
+        n_sources=int(number(cell["n_sources"], "n_sources")),
+        duration_s=duration,
+        target=target,
+        interferers=interferers,
+        snr_db=number(cell["snr_db"], "snr_db") if target else 0.0,
+    )
+
+
+def render(mixture: Mixture, root: Path) -> tuple[Samples, Samples]:
+    """The mixture and its target, each (samples,) at 48 kHz; clips are looked for under `root`.
+
+    The target is silence in an "absent" mixture. Raises `AudioFileError` for a clip that cannot
+    be read and `SoloistError` for one of another rate or channel count.
+    """
+    length = round(mixture.duration_s * RATE)
+    rest = np.zeros(length)
+    for excerpt in mixture.interferers:
+        placed = _place(excerpt, length, root)
+        rest += placed / np.sqrt(power(placed) + 1e-20)
+    if mixture.target is None:
+        target = np.zeros(length)
+        rest *= ABSENT_RMS / np.sqrt(power(rest) + 1e-20)
+    else:
+        target = _place(mixture.target, length, root)
+        wanted = power(target) / 10 ** (mixture.snr_db / 10)
+        rest *= np.sqrt(wanted / (power(rest) + 1e-20))
+    mix = target + rest
+    gain = min(1.0, PEAK / (float(np.abs(mix).max()) + 1e-12))
+    return mix * gain, target * gain
+
+
+def power(signal: Samples) -> float:
+    """Mean square of `signal` (samples,) over its active frames; 0 for silence."""
+    frames = signal[: len(signal) // FRAME * FRAME].reshape(-1, FRAME)
+    energy = (frames**2).mean(axis=1)
+    active = energy > energy.max() * 1e-4
+    return float(energy[active].mean()) if active.any() else 0.0
+
+
+def _place(excerpt: Excerpt, length: int, root: Path) -> Samples:
+    audio = read_audio(root / excerpt.file)
+    if audio.sample_rate != RATE or audio.samples.shape[1] != 1:
+        raise SoloistError(
+            f"{root / excerpt.file} should be mono at {RATE} Hz, found "
+            f"{audio.samples.shape[1]} channels at {audio.sample_rate} Hz"
+        )
+    offset = round(excerpt.offset_s * RATE)
+    clip = audio.samples[round(excerpt.start_s * RATE) :, 0][: max(0, length - offset)]
+    placed = np.zeros(length)
+    placed[offset : offset + len(clip)] = clip
+    return placed

@@ -1,0 +1,32 @@
+"""Options that several commands share, so that they are spelled and explained alike."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+Model = Annotated[
+    str, typer.Option("--model", "-m", metavar="NAME|FILE", help="A shipped model or a bundle.")
+]
+Queries = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--query",
+        "-q",
+        metavar="WORDS",
+        help="A sound to ask for; repeat it for several. Without: what the model was made for.",
+    ),
+]
+Keep = Annotated[
+    bool, typer.Option("--keep/--remove", help="Hear the sound asked for, or all but that.")
+]
+Device = Annotated[
+    str,
+    typer.Option(
+        "--device", metavar="auto|cpu|cuda", help="Where the network runs; auto takes a GPU if any."
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the figures as JSON on stdout.")]
+
+SHIPPED = "solo"  # the model that every command takes unless told otherwise

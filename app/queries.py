@@ -1,0 +1,62 @@
+"""`soloist queries`: the words a model was trained on, and what is closest to other words."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ..runtime.bundle import Bundle
+from ..runtime.errors import QueryError
+from ..runtime.queries import load_encoder
+from ..runtime.vocabulary import Vocabulary
+from .console import emit_json
+from .options import SHIPPED, Json, Model
+
+
+def queries(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[WORDS]...", help="Words to look up, in quotes where several."),
+    ] = None,
+    model: Model = SHIPPED,
+    count: Annotated[
+        int, typer.Option("--count", "-n", min=1, help="How many neighbours to show.")
+    ] = 5,
+    as_json: Json = False,
+) -> None:
+    """List the words a model was trained on, or those closest to WORDS."""
+    bundle = Bundle.open(model)
+    vocabulary = bundle.vocabulary
+    if vocabulary is None:
+        raise QueryError(f"the model {bundle.spec.name!r} carries no list of words")
+    if not words:
+        _list(vocabulary, as_json)
+        return
+    found = {asked: _neighbours(vocabulary, asked, count) for asked in words}
+    if as_json:
+        emit_json({a: [{"phrase": p, "score": s} for p, s in near] for a, near in found.items()})
+        return
+    for asked, near in found.items():
+        print(f"{asked}{':' if vocabulary.find(asked) is None else ' is known; closest:'}")
+        for phrase, score in near:
+            print(f"  {score:5.2f}  {phrase}")
+
+
+def _list(vocabulary: Vocabulary, as_json: bool) -> None:
+    if as_json:
+        emit_json(vocabulary.classes)
+        return
+    for name, phrases in vocabulary.classes.items():
+        print(f"{name.replace('_', ' ')}: {', '.join(phrases)}")
+
+
+def _neighbours(vocabulary: Vocabulary, asked: str, count: int) -> list[tuple[str, float]]:
+    """By meaning for a known phrase or where an encoder is installed, else by spelling."""
+    if vocabulary.find(asked) is not None:
+        return vocabulary.nearest(asked, count)
+    try:
+        encoder = load_encoder(vocabulary.encoder)
+    except QueryError:
+        return vocabulary.nearest(asked, count)
+    return vocabulary.nearest(encoder.encode([asked])[0], count)

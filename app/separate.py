@@ -1,0 +1,98 @@
+"""`soloist separate`: a sound out of a recording, or a recording without it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+from ..runtime.bundle import Bundle
+from ..runtime.queries import conditioning_for
+from ..streaming.files import Recording, read_audio, write_audio
+from ..streaming.offline import separate_array
+from ..streaming.processor import Processor
+from .console import progress_bar, say
+from .options import SHIPPED, Device, Keep, Model, Queries
+from .outputs import check_audio_writable
+
+RESIDUAL = "residual"
+
+
+def separate(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="Any audio file.")],
+    target: Annotated[
+        Path,
+        typer.Argument(metavar="OUT", help="Its suffix says the format, such as .wav or .flac."),
+    ],
+    query: Queries = None,
+    keep: Keep = True,
+    model: Model = SHIPPED,
+    block_size: Annotated[
+        int | None,
+        typer.Option(
+            "--block-size", "--blocksize", "-b", min=1, help="Samples; changes nothing but speed."
+        ),
+    ] = None,
+    device: Device = "auto",
+) -> None:
+    """Separate a sound from a recording, by the code that plays live.
+
+    OUT has IN's length, rate and channels. Several --query give one file each beside OUT, named
+    after its words, and OUT-residual with the rest; --remove always gives one, without them all.
+    """
+    bundle = Bundle.open(model)
+    recording = read_audio(source)
+    words = query or [baked.name for baked in bundle.spec.queries]
+    conditioning = conditioning_for(bundle, query) if query else None
+    targets = [target] if len(words) == 1 or not keep else targets_beside(target, words)
+    for path in targets:
+        rate, channels = recording.sample_rate, recording.samples.shape[1]
+        check_audio_writable(path, rate, channels, recording.subtype)
+
+    processor = Processor(
+        bundle,
+        mode="keep" if keep else "remove",
+        outputs="mix" if len(targets) == 1 else "stems",
+        device=device,
+        conditioning=conditioning,
+    )
+    with progress_bar(source.name) as bar:
+        output = separate_array(
+            processor,
+            recording.samples,
+            recording.sample_rate,
+            block_size=block_size,
+            progress=bar,
+        )
+    _write(targets, [output] if len(targets) == 1 else list(output), recording)
+    _warn(processor)
+
+
+def targets_beside(target: Path, words: Sequence[str]) -> list[Path]:
+    """A path for each of several queries and one for the residual: `out-dog.wav`, ..."""
+    taken = [RESIDUAL]
+    for text in words:
+        slug = re.sub(r"[^\w]+", "-", text.casefold()).strip("-_") or "query"
+        # Different words may leave the same letters.
+        numbered = (slug if n == 1 else f"{slug}-{n}" for n in range(1, len(words) + 2))
+        taken.append(next(name for name in numbered if name not in taken))
+    return [target.with_stem(f"{target.stem}-{name}") for name in [*taken[1:], RESIDUAL]]
+
+
+def _write(
+    targets: Sequence[Path], outputs: Sequence[NDArray[np.float32]], recording: Recording
+) -> None:
+    for path, samples in zip(targets, outputs, strict=True):
+        write_audio(path, samples, recording.sample_rate, subtype=recording.subtype)
+        say(f"written: {path}")
+
+
+def _warn(processor: Processor) -> None:
+    faults = processor.counters.faults
+    if faults:
+        say(f"soloist: the network gave no numbers in {faults} hops; there the input is heard")
