@@ -100,7 +100,7 @@ def _back(
 
 def _resample(audio: Samples, rate: int, new_rate: int, frames: int) -> Samples:
     """Resample (frames, channels) to exactly `frames`; soxr's own count may be one off."""
-    import soxr  # most recordings do not need it
+    import soxr  # type: ignore[import-untyped]  # here, since most recordings do not need it
 
     result = np.zeros((frames, audio.shape[1]), np.float32)
     resampled = soxr.resample(audio, rate, new_rate, quality=_QUALITY)[:frames]

@@ -25,19 +25,20 @@ class StreamingSTFT:
 
     def __init__(self, frames: Frames, channels: int) -> None:
         size, hop = frames.n_fft, frames.hop
-        self._window = analysis_window(frames).astype(np.float32)
+        # Times n_fft, which the norm below divides by again: numpy's usual norm is a factor of 1,
+        # but of another type, for whose conversion each call would allocate 32 KiB.
+        self._window = (analysis_window(frames) * size).astype(np.float32)
         self._windowed = np.empty((channels, size), np.float32)
         # The frame slides along a line of samples and jumps back at its end, so that the history is
         # moved once in `slots` hops. With hop·slots >= n_fft - hop, source and target of that move
-        # do not overlap (numpy would make a copy).
+        # do not overlap; numpy would copy in between. It sees that for one channel at a time only.
         slots = math.ceil(size / hop)
         self._line = np.zeros((channels, (slots - 1) * hop + size), np.float32)
         starts = [slot * hop for slot in range(slots)]
         self._frames = [self._line[:, a : a + size] for a in starts]
         self._newest = [self._line[:, a + size - hop : a + size] for a in starts]
         self._completed = [self._line[:, a + size - 2 * hop : a + size - hop] for a in starts]
-        self._history = self._line[:, slots * hop :]
-        self._rewound = self._line[:, : size - hop]
+        self._moves = [(row[: size - hop], row[slots * hop :]) for row in self._line]
         self._slot = 0
 
     @property
@@ -53,13 +54,15 @@ class StreamingSTFT:
     def analyse(self, out: Spectrum) -> None:
         """Write the spectrum of the frame that ends with `newest` to `out`, (channels, bins)."""
         np.multiply(self._frames[self._slot], self._window, out=self._windowed)
-        np.fft.rfft(self._windowed, out=out)
+        # The types' ignore: numpy's stubs know an `out` of double precision only.
+        np.fft.rfft(self._windowed, norm="forward", out=out)  # type: ignore[arg-type]
 
     def advance(self) -> None:
         """Take `newest` into the history."""
         self._slot += 1
         if self._slot == len(self._frames):
-            self._rewound[...] = self._history
+            for start, history in self._moves:
+                start[...] = history
             self._slot = 0
 
     def reset(self) -> None:
@@ -94,7 +97,7 @@ class StreamingISTFT:
         """
         turn = self._turn
         windowed = self._windowed[turn]
-        np.fft.irfft(spectrum, self._size, out=self._frame)
+        np.fft.irfft(spectrum, self._size, out=self._frame)  # type: ignore[arg-type]
         np.multiply(self._support, self._window, out=windowed)
         # One NaN or infinity makes the sum one, too; far cheaper than asking each sample.
         finite = math.isfinite(np.add.reduce(self._flat[turn]))

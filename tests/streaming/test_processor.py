@@ -1,0 +1,337 @@
+import tracemalloc
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from soloist.runtime.errors import BundleError
+from soloist.runtime.session import PassThroughSession
+from soloist.runtime.spec import Spec
+from soloist.streaming.processor import Outputs, Processor
+
+Audio = NDArray[np.float32]
+Play = Callable[..., Audio]
+Noise = Callable[..., Audio]
+ErrorDb = Callable[[Audio, Audio], float]
+
+BOTH: tuple[Outputs, ...] = ("mix", "stems")
+
+
+@pytest.fixture(scope="module", params=BOTH)
+def processor(
+    request: pytest.FixtureRequest,
+    recurrent: Callable[..., PassThroughSession],
+    make_spec: Callable[..., Spec],
+) -> Iterator[Processor]:
+    """Two queries, two channels, a network with a memory, blocks of any size."""
+    processor = Processor(recurrent(make_spec(queries=2), channels=2), outputs=request.param)
+    processor.set_gains([0.9, 0.1], 0.3)
+    processor.prepare(48_000, 512, 2)
+    yield processor
+    processor.release()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(0, 700), min_size=1, max_size=20).filter(any))
+def test_any_partition_gives_the_same_samples(
+    processor: Processor, play: Play, noise: Noise, blocks: list[int]
+) -> None:
+    """To the bit; blocks of nothing and blocks beyond the largest announced are among them."""
+    audio = noise(3000, channels=2)
+    processor.reset()
+    whole = play(processor, audio)
+    processor.reset()
+    assert (play(processor, audio, [*blocks, 512]) == whole).all()
+
+
+@pytest.mark.parametrize("block", [1, 37, 64, 100, 128, 480, 512])
+def test_a_promised_block_size_gives_the_same_samples_sooner(
+    processor: Processor, play: Play, noise: Noise, block: int
+) -> None:
+    audio = noise(3200 // block * block, channels=2)
+    processor.set_block(None)
+    processor.reset()
+    whole, worst = play(processor, audio), processor.latency_samples
+    processor.set_block(block)
+    processor.reset()
+    sooner = worst - processor.latency_samples
+    out = play(processor, audio, [block])
+    assert (out[..., : len(audio) - sooner, :] == whole[..., sooner:, :]).all()
+    processor.set_block(None)
+
+
+def test_the_second_use_after_reset_equals_a_fresh_engine(
+    processor: Processor, play: Play, noise: Noise
+) -> None:
+    audio = noise(2000, channels=2)
+    processor.prepare(48_000, 512, 2)
+    fresh = play(processor, audio, [300])
+    play(processor, noise(777, channels=2, seed=1))
+    processor.reset()
+    assert (play(processor, audio, [300]) == fresh).all()
+
+
+def test_output_depends_on_no_later_input(processor: Processor, play: Play, noise: Noise) -> None:
+    audio = noise(3000, channels=2)
+    processor.reset()
+    short = play(processor, audio[:1500], [100])
+    processor.reset()
+    assert (play(processor, audio, [100])[..., :1500, :] == short).all()
+
+
+def test_stereo_is_two_times_mono(
+    recurrent: Callable[..., PassThroughSession],
+    ready: Callable[..., Processor],
+    make_spec: Callable[..., Spec],
+    play: Play,
+    noise: Noise,
+) -> None:
+    spec, audio = make_spec(queries=3), noise(3000, channels=2)
+    for outputs in BOTH:
+        stereo = play(ready(recurrent(spec, channels=2), outputs=outputs), audio)
+        for channel in (slice(0, 1), slice(1, 2)):
+            mono = play(ready(recurrent(spec), outputs=outputs), audio[:, channel])
+            assert (mono == stereo[..., channel]).all()
+
+
+@pytest.mark.parametrize("block", [128, None])
+def test_stems_and_residual_sum_to_the_delayed_input(
+    recurrent: Callable[..., PassThroughSession],
+    ready: Callable[..., Processor],
+    make_spec: Callable[..., Spec],
+    play: Play,
+    noise: Noise,
+    error_db: ErrorDb,
+    block: int | None,
+) -> None:
+    session = recurrent(make_spec(queries=3), channels=2)
+    processor = ready(session, outputs="stems", block=block)
+    audio = noise(4096, channels=2)
+    out = play(processor, audio, [128])
+    delay = processor.latency_samples
+    assert error_db(out.sum(axis=0)[delay:], audio[:-delay]) < -120
+    assert min(np.abs(stem).max() for stem in out) > 0.01
+
+
+def test_kept_and_removed_sum_to_the_delayed_input(
+    recurrent: Callable[..., PassThroughSession],
+    ready: Callable[..., Processor],
+    make_spec: Callable[..., Spec],
+    play: Play,
+    noise: Noise,
+    error_db: ErrorDb,
+) -> None:
+    processor = ready(recurrent(make_spec(queries=2)))
+    audio = noise(4096)
+    kept = play(processor, audio)
+    processor.remove()
+    processor.reset()
+    removed = play(processor, audio)
+    delay = processor.latency_samples
+    assert error_db((kept + removed)[delay:], audio[:-delay]) < -120
+
+
+def test_outputs_agree(
+    recurrent: Callable[..., PassThroughSession],
+    ready: Callable[..., Processor],
+    make_spec: Callable[..., Spec],
+    play: Play,
+    noise: Noise,
+    error_db: ErrorDb,
+) -> None:
+    """The mix is the sum of the separate outputs by their gains."""
+    audio, gains = noise(3000), (0.5, 2.0, 0.25)
+    mixer = ready(recurrent(make_spec(queries=2)))
+    mixer.set_gains(gains[:2], gains[2])
+    separate = play(ready(recurrent(make_spec(queries=2)), outputs="stems"), audio)
+    expected = np.tensordot(np.array(gains, np.float32), separate, axes=1)
+    assert error_db(play(mixer, audio), expected) < -120
+
+
+@pytest.mark.parametrize("block", [None, 96, 128])
+def test_the_tail_ends_where_it_is_said_to(
+    ready: Callable[..., Processor], make_spec: Callable[..., Spec], play: Play, block: int | None
+) -> None:
+    """A network that smears each frame over all of it: the worst that a mask can do."""
+
+    class Smearing(PassThroughSession):
+        def step(self) -> None:
+            mask = np.random.default_rng(0).uniform(-1, 1, self.stems.shape)
+            np.multiply(self.spectrum[:, None], mask, out=self.stems)
+
+    processor = ready(Smearing(make_spec()), block=block)
+    ends = []
+    for last in range(1000, 1128):  # each place in a hop
+        audio = np.zeros((96 * 32, 1), np.float32)
+        audio[last] = 1.0
+        processor.reset()
+        ends.append(int(np.flatnonzero(play(processor, audio, [96]))[-1]) - last)
+    if block != 128:
+        assert max(ends) == pytest.approx(processor.tail_samples, abs=3)  # windows end in zeros
+    assert max(ends) <= processor.tail_samples
+
+
+def test_process_may_write_over_its_input(
+    ready: Callable[..., Processor], play: Play, noise: Noise
+) -> None:
+    for block in (None, 128):
+        processor = ready(block=block)
+        audio = noise(2048)
+        expected = play(processor, audio, [512])
+        processor.reset()
+        for start in range(0, 2048, 512):
+            piece = audio[start : start + 512]
+            processor.process(piece, piece)
+        assert (audio == expected).all()
+
+
+def test_takes_views_as_drivers_give_them(
+    ready: Callable[..., Processor], play: Play, noise: Noise
+) -> None:
+    processor = ready()
+    audio = noise(1000)
+    expected = play(processor, audio)
+    processor.reset()
+    wide = np.repeat(audio, 4, axis=1)
+    out = np.zeros((1000, 3), np.float32)
+    processor.process(wide[:, 2:3], out[:, 1:2])
+    assert (out[:, 1:2] == expected).all()
+    assert not out[:, ::2].any()
+
+
+def test_a_broken_promise_is_counted_and_moves_nothing(
+    ready: Callable[..., Processor], play: Play, noise: Noise, error_db: ErrorDb
+) -> None:
+    processor = ready(block=128)
+    audio = noise(128 * 40)
+    out = play(processor, audio, [128] * 10 + [100] + [156] + [128])
+    delay = processor.latency_samples
+    assert processor.counters.shortfall == 100
+    assert delay == 128
+    gap = slice(1280, 1380)
+    assert not out[gap].any()
+    out[gap] = audio[gap.start - delay : gap.stop - delay]
+    assert error_db(out[delay:], audio[:-delay]) < -120
+
+
+def test_a_block_size_learnt_late_costs_one_gap(
+    ready: Callable[..., Processor], play: Play, noise: Noise, error_db: ErrorDb
+) -> None:
+    processor = ready(block=128)
+    audio = noise(3000)
+    play(processor, audio[:640], [128])
+    processor.set_block(None)
+    assert processor.latency_samples == 255
+    out = play(processor, audio[640:], [77])
+    assert error_db(out[255:], audio[640:-255]) < -120
+    assert processor.counters.shortfall == 0
+
+
+@pytest.mark.parametrize("outputs", BOTH)
+def test_playing_allocates_nothing(
+    ready: Callable[..., Processor],
+    make_spec: Callable[..., Spec],
+    noise: Noise,
+    outputs: str,
+) -> None:
+    """Nothing that stays, and no array for a moment: only Python's own small objects."""
+
+    class Idle(PassThroughSession):
+        def step(self) -> None:
+            pass
+
+    processor = ready(Idle(make_spec(queries=2), channels=2), outputs=outputs)
+    audio = noise(333, channels=2)
+    out = np.zeros((3, 333, 2) if outputs == "stems" else (333, 2), np.float32)
+
+    def run(blocks: int) -> None:
+        for block in range(blocks):
+            if block % 50 == 0:
+                processor.wet = 0.5 + block % 100 / 100
+            processor.process(audio, out)
+
+    run(200)
+    tracemalloc.start()
+    try:
+        run(200)
+        before, _ = tracemalloc.get_traced_memory()
+        tracemalloc.reset_peak()
+        run(400)
+        after, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert after - before < 512
+    assert peak - before < 4096
+
+
+def test_counts_hops(ready: Callable[..., Processor], play: Play, noise: Noise) -> None:
+    processor = ready()
+    play(processor, noise(1000))
+    assert processor.counters.hops == 1000 // 128
+
+
+def test_conditioning_is_replaced_while_playing(make_spec: Callable[..., Spec], play: Play) -> None:
+    processor = Processor(
+        PassThroughSession(make_spec()), conditioning=np.array([[0.5]], np.float32)
+    )
+    processor.prepare(48_000, 512, 1, block=128)
+    steady = np.ones((1280, 1), np.float32)
+    assert play(processor, steady)[-1, 0] == pytest.approx(0.5, abs=1e-6)
+    processor.set_conditioning(np.array([[0.25]], np.float32))
+    assert play(processor, steady)[-1, 0] == pytest.approx(0.25, abs=1e-6)
+    processor.prepare(48_000, 512, 1, block=128)
+    assert play(processor, steady)[-1, 0] == pytest.approx(0.25, abs=1e-6)
+    with pytest.raises(ValueError, match=r"found a conditioning of \(2, 1\), expected \(1,"):
+        processor.set_conditioning(np.zeros((2, 1), np.float32))
+
+
+def test_a_bundle_is_opened_for_as_many_channels_as_needed(
+    toy_bundle: Any, play: Play, noise: Noise
+) -> None:
+    toy = toy_bundle(queries=2)
+    processor = Processor(toy.bundle, device="cpu")
+    audio = noise(1024, channels=2)
+    processor.prepare(48_000, 512, 2)
+    stereo = play(processor, audio)
+    processor.prepare(48_000, 512, 1)
+    mono = play(processor, audio[:, :1])
+    assert np.abs(stereo[:, :1] - mono).max() < 1e-6
+    with pytest.raises(ValueError, match=r"expected \(2, 8\)"):
+        processor.set_conditioning(np.zeros((2, 7), np.float32))
+
+
+def test_says_what_a_caller_did_wrong(
+    make_spec: Callable[..., Spec], ready: Callable[..., Processor]
+) -> None:
+    block = np.zeros((8, 1), np.float32)
+    processor = Processor(PassThroughSession(make_spec()))
+    for call in (lambda: processor.process(block, block), processor.reset):
+        with pytest.raises(ValueError, match="before prepare"):
+            call()
+    with pytest.raises(ValueError, match="works at 48000 Hz, found 44100 Hz"):
+        processor.prepare(44_100, 512, 1)
+    with pytest.raises(ValueError, match="found 2 channels, the session has 1"):
+        processor.prepare(48_000, 512, 2)
+    for wrong in ((0, 1, None), (512, 0, None), (512, 1, 513), (512, 1, 0)):
+        with pytest.raises(ValueError, match="at least 1"):
+            processor.prepare(48_000, *wrong[:2], block=wrong[2])
+    with pytest.raises(ValueError, match="expected one of"):
+        Processor(PassThroughSession(make_spec()), mode="mute")  # type: ignore[arg-type]
+    processor = ready()
+    for audio, out in ((block[:, 0], block), (block, block[:4]), (np.zeros((8, 2)), block)):
+        with pytest.raises(ValueError, match="found blocks of"):
+            processor.process(audio, out)
+    processor.release()
+    with pytest.raises(ValueError, match="before prepare"):
+        processor.process(block, block)
+
+
+def test_refuses_a_windowed_model(make_spec: Callable[..., Spec]) -> None:
+    session = PassThroughSession(make_spec())
+    object.__setattr__(session.spec, "kind", "windowed")
+    with pytest.raises(BundleError, match="'fake' is windowed"):
+        Processor(session)
