@@ -1,10 +1,11 @@
 """Runtime floor: what a bundle promises, and sessions that advance it one hop a call.
 
 - `errors`: the tree of faults a user can cause or meet
-- `spec`, `frames`: the record inside a bundle; rate, hop and windows
-- `bundle`, `vocabulary`, `conditioner`: a bundle opened, checked, and what it carries
-- `session`, `devices`: one hop a call on CPU or CUDA
+- `spec`, `frames`: the record inside a bundle; its transform's geometry and windows
+- `bundle`: a bundle opened and checked, with its `vocabulary` and `conditioner`
+- `session`: one hop a call, on CPU or CUDA
 - `queries`: words to the conditioning a session takes
+- below them `records` (JSON, strictly), `ort` (onnxruntime, set up for live use), `denormals`
 
 Importing this package loads nothing; numpy and onnxruntime come with the modules that need them.
 """

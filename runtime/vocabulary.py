@@ -43,6 +43,8 @@ class Vocabulary:
                 f"{_WHERE}: {len(self.phrases)} phrases have embeddings of shape "
                 f"{self.embeddings.shape}; export the bundle again"
             )
+        if not np.isfinite(self.embeddings).all():
+            raise BundleError(f"{_WHERE}: embeddings are not finite; export the bundle again")
         strangers = {p for members in self.classes.values() for p in members} - {*self.phrases}
         if strangers:
             raise BundleError(f"{_WHERE}: class phrase {min(strangers)!r} has no embedding")
@@ -102,14 +104,15 @@ class Vocabulary:
         record = decode(_Record, parse_object(text, _WHERE), _WHERE)
         try:
             data = base64.b64decode(record.embeddings, validate=True)
-            embeddings = np.frombuffer(data, dtype=_STORED).reshape(
-                len(record.phrases), record.dimension
-            )
-        except (binascii.Error, ValueError) as error:
+        except binascii.Error as error:
+            raise BundleError(f"{_WHERE}: the embeddings are not base64 ({error})") from error
+        rows, dimension = len(record.phrases), record.dimension
+        if dimension < 1 or len(data) != rows * dimension * _STORED.itemsize:
             raise BundleError(
-                f"{_WHERE}: the embeddings are not {len(record.phrases)} rows of "
-                f"{record.dimension} float16 numbers ({error}); export the bundle again"
-            ) from error
+                f"{_WHERE}: found {len(data)} bytes of embeddings, expected {rows} rows of "
+                f"{dimension} float16 numbers; export the bundle again"
+            )
+        embeddings = np.frombuffer(data, dtype=_STORED).reshape(rows, dimension)
         return cls(record.encoder, record.phrases, embeddings, record.classes)
 
 

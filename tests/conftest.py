@@ -2,10 +2,12 @@
 
 import base64
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -141,11 +143,11 @@ def _spec(frames: Frames, names: list[str], rows: list[NDArray[np.float32]]) -> 
     )
 
 
-def _graph(onnx, frames, conditioning):  # type: ignore[no-untyped-def]
+def _graph(onnx: ModuleType, frames: Frames, conditioning: NDArray[np.float32]) -> Any:
     """The streaming graph: spectrum [B,F,2], conditioning [Q,D], state [B,S] to stems, state."""
     make, bins = onnx.helper, frames.bins
     pool, spread = _bands(bins)
-    constants = {
+    constants: dict[str, NDArray[Any]] = {
         "pool": pool,
         "spread": spread,
         "kept": np.array(KEPT),
@@ -177,16 +179,22 @@ def _graph(onnx, frames, conditioning):  # type: ignore[no-untyped-def]
     return _model(onnx, nodes, infos[:3], infos[3:], constants)
 
 
-def _conditioner(onnx, matrix):  # type: ignore[no-untyped-def]
+def _conditioner(onnx: ModuleType, matrix: NDArray[np.float32]) -> bytes:
     make, floats = onnx.helper, onnx.TensorProto.FLOAT
     nodes = [make.make_node("MatMul", ["embedding", "matrix"], ["conditioning"])]
     embedding = make.make_tensor_value_info("embedding", floats, ["N", EMBEDDING])
     conditioning = make.make_tensor_value_info("conditioning", floats, ["N", BANDS])
     model = _model(onnx, nodes, [embedding], [conditioning], {"matrix": matrix})
-    return model.SerializeToString()
+    return bytes(model.SerializeToString())
 
 
-def _model(onnx, nodes, inputs, outputs, constants):  # type: ignore[no-untyped-def]
+def _model(
+    onnx: ModuleType,
+    nodes: list[Any],
+    inputs: list[Any],
+    outputs: list[Any],
+    constants: Mapping[str, NDArray[Any]],
+) -> Any:
     initializers = [
         onnx.numpy_helper.from_array(
             value.astype(np.int64 if value.dtype.kind == "i" else np.float32), name

@@ -1,0 +1,191 @@
+"""The spec's JSON: any spec comes back equal; anything broken is named."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from soloist.runtime.errors import BundleError
+from soloist.runtime.frames import Frames
+from soloist.runtime.spec import Query, Spec
+
+DIGEST = "0123456789abcdef" * 4
+
+STREAMING = Spec(
+    name="solo",
+    architecture="late fusion",
+    version="1",
+    license="MIT",
+    created_with="soloist 0.1",
+    checkpoint_sha256=DIGEST,
+    training={"manifest": DIGEST, "figures": {"si_sdri": 3.5}, "seeds": [1, 2]},
+    kind="streaming",
+    sample_rate=48_000,
+    frames=Frames(1024, 128),
+    queries=(
+        Query("dog", ("dog", "barking dog"), ("rain",), "all-MiniLM-L6-v2", DIGEST),
+        Query("rain", ("rain",), (), "all-MiniLM-L6-v2", DIGEST),
+    ),
+    residual=True,
+    latency_samples=256,
+    parity={"max_abs": 1e-6, "snr_db": 120.0},
+)
+WINDOWED = replace(
+    STREAMING,
+    kind="windowed",
+    latency_samples=4096,
+    window_frames=64,
+    advance_frames=8,
+    lookahead_frames=4,
+)
+
+words = st.text(min_size=1, max_size=20).filter(lambda text: text.strip() != "")
+digests = st.text("0123456789abcdef", min_size=64, max_size=64)
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(-1e9, 1e9) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=8,
+)
+
+
+@st.composite
+def specs(draw: st.DrawFn) -> Spec:
+    """Any spec that is allowed."""
+    hop = draw(st.integers(1, 4096))
+    names = draw(st.lists(words, min_size=1, max_size=4, unique=True))
+    encoder = draw(words)
+    phrases = st.lists(words, min_size=1, max_size=3).map(tuple)
+    queries = [Query(n, draw(phrases), draw(phrases), encoder, draw(digests)) for n in names]
+    common: dict[str, Any] = {
+        "name": draw(words),
+        "license": draw(st.text()),
+        "checkpoint_sha256": draw(digests),
+        "training": draw(st.dictionaries(st.text(max_size=5), json_values, max_size=3)),
+        "sample_rate": draw(st.integers(1, 384_000)),
+        "frames": Frames(2 * (hop + draw(st.integers(0, 4096))), hop),
+        "queries": tuple(queries),
+        "residual": draw(st.booleans()),
+        "parity": draw(st.dictionaries(st.text(max_size=5), st.floats(-1e9, 1e9), max_size=3)),
+    }
+    if draw(st.booleans()):
+        return replace(STREAMING, latency_samples=2 * hop, **common)
+    return replace(WINDOWED, latency_samples=draw(st.integers(1, 10**6)), **common)
+
+
+@settings(max_examples=60, deadline=None)
+@given(specs())
+def test_any_spec_comes_back_from_its_json(spec: Spec) -> None:
+    assert Spec.from_json(spec.to_json()) == spec
+
+
+def test_the_json_is_the_contract_with_older_files() -> None:
+    record = json.loads(STREAMING.to_json())
+    assert record["format"] == 1
+    assert record["frames"] == {
+        "n_fft": 1024,
+        "hop": 128,
+        "analysis": "asymmetric-analysis",
+        "synthesis": "asymmetric-synthesis",
+        "padding": "causal",
+    }
+    assert record["queries"][0]["positive"] == ["dog", "barking dog"]
+    assert record["window_frames"] is None
+
+
+def test_windowed_keys_may_be_absent_from_a_streaming_spec() -> None:
+    record = json.loads(STREAMING.to_json())
+    for key in ("window_frames", "advance_frames", "lookahead_frames"):
+        del record[key]
+    assert Spec.from_json(json.dumps(record)) == STREAMING
+
+
+@pytest.mark.parametrize(
+    "key",
+    sorted({*json.loads(STREAMING.to_json())} - {key for key in vars(STREAMING) if "_fr" in key}),
+)
+def test_a_missing_key_is_named(key: str) -> None:
+    record = json.loads(STREAMING.to_json())
+    del record[key]
+    with pytest.raises(BundleError, match=key):
+        Spec.from_json(json.dumps(record))
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "complaint"),
+    [
+        (["format"], 2, "format: found 2.*update Soloist"),
+        (["format"], "1", "format: found '1'"),
+        (["colour"], "blue", "unknown key 'colour'"),
+        (["name"], " ", "name"),
+        (["name"], 7, "name: found 7, expected text"),
+        (["kind"], "batch", "found 'batch', expected streaming or windowed"),
+        (["kind"], ["streaming"], "kind"),
+        (["residual"], 1, "residual: found 1, expected true or false"),
+        (["sample_rate"], True, "sample_rate: found True, expected a whole number"),
+        (["sample_rate"], 48e3, "sample_rate"),
+        (["sample_rate"], 0, "sample_rate: found 0"),
+        (["checkpoint_sha256"], DIGEST.upper(), "checkpoint_sha256"),
+        (["training"], [], "training: found .*expected an object"),
+        (["frames"], None, "frames: found None, expected an object"),
+        (["frames", "hop"], 600, "hop 600"),
+        (["frames", "analysis"], "boxcar", "unknown window 'boxcar'"),
+        (["frames", "colour"], 1, "unknown key 'colour'"),
+        (["queries"], [], "queries"),
+        (["queries"], {}, "queries: found .*expected a list"),
+        (["queries", 0, "name"], "", "query's name"),
+        (["queries", 1, "name"], "dog", "names that all differ"),
+        (["queries", 1, "encoder"], "clap", "one and the same encoder"),
+        (["queries", 0, "positive"], [], "one word or more"),
+        (
+            ["queries", 0, "positive"],
+            "dog",
+            r"queries\[0\]: positive: found 'dog', expected a list",
+        ),
+        (["queries", 0, "negative"], [3], r"negative\[0\]: found 3, expected text"),
+        (["queries", 0, "embedding_sha256"], "abc", "query 'dog': embedding_sha256"),
+        (["latency_samples"], 255, "latency_samples: found 255, expected two hops, 256"),
+        (["parity"], {"snr_db": "high"}, "parity.snr_db: found 'high', expected a number"),
+        (["window_frames"], 4, "window_frames: found 4, expected null"),
+    ],
+)
+def test_a_broken_value_is_named(path: list[Any], value: object, complaint: str) -> None:
+    record = json.loads(STREAMING.to_json())
+    *parents, last = path
+    target = record
+    for parent in parents:
+        target = target[parent]
+    target[last] = value
+    with pytest.raises(BundleError, match=complaint):
+        Spec.from_json(json.dumps(record))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"window_frames": None},
+        {"advance_frames": 0},
+        {"lookahead_frames": -1},
+        {"lookahead_frames": 57},
+        {"latency_samples": 0},
+    ],
+)
+def test_windowed_counts_must_fit(changes: dict[str, Any]) -> None:
+    with pytest.raises(BundleError, match=r"frames|latency"):
+        replace(WINDOWED, **changes)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "3", '{"format": NaN}'])
+def test_what_is_no_json_object_is_refused(text: str) -> None:
+    with pytest.raises(BundleError, match="bundle spec"):
+        Spec.from_json(text)
+
+
+@pytest.mark.parametrize("figure", [float("nan"), float("inf")])
+def test_figures_that_json_cannot_say_are_refused_when_written(figure: float) -> None:
+    with pytest.raises(BundleError, match=r"parity.snr_db"):
+        replace(STREAMING, parity={"snr_db": figure})
+    with pytest.raises(BundleError, match="training is not JSON"):
+        replace(STREAMING, training={"loss": figure}).to_json()
