@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import NoReturn
 
 from rich.live import Live
 from rich.table import Table
@@ -37,10 +36,11 @@ _METER_FLOOR_DB = -60.0
 
 
 def show_devices(as_json: bool = False) -> int:
-    """Prints the audio devices on stdout: a table, or JSON with the fields of `Device`."""
+    """Prints the audio devices on stdout: a table, or JSON with the fields of `Device`
+    and its `label`, the name to store in scripts."""
     devices = list_devices()
     if as_json:
-        emit_json([asdict(device) for device in devices])
+        emit_json([{"label": device.label, **asdict(device)} for device in devices])
         return 0
     table = Table(box=None, pad_edge=False)
     for heading in ("", "index", "device", "inputs", "outputs", "rate"):
@@ -76,9 +76,9 @@ def run_live(
 ) -> int:
     """Plays `model` live with `queries` kept or removed (none: the words baked into it).
 
-    Returns the exit code: 0 after `duration` seconds, 130 after Ctrl-C, 143 after SIGTERM, 1 when
-    callbacks failed. Raises SoloistError: DeviceError for devices that cannot be opened, DeviceLost
-    for devices that went away.
+    Returns the exit code: 0 after `duration` seconds, 130 after Ctrl-C, 143 after SIGTERM, 3 when
+    the devices went away (which it says), 1 when callbacks failed. Raises SoloistError for what
+    keeps it from starting.
     """
     bundle = Bundle.open(model)
     conditioning = conditioning_for(bundle, queries) if queries else None
@@ -106,27 +106,36 @@ def _play(stream: LiveStream, title: str, duration: float | None, caught: list[i
         _print_header(stream, title)
         _watch(stream, duration, caught)
     except DeviceLost as error:
-        if stream.stop():
-            raise
-        _leave(f"soloist: {error}", error.exit_code)
+        say(f"soloist: {error}")  # at once: closing what is lost can take seconds
+        return _end(stream, error.exit_code)
     except BaseException:
         stream.stop()
         raise
-    closed = stream.stop()
     _print_summary(stream)
-    code = 1 if stream.fault else 128 + caught[0] if caught else 0
-    if not closed:
-        _leave("soloist: the audio devices did not close, leaving without them", code)
+    return _end(stream, 1 if stream.fault else 128 + caught[0] if caught else 0)
+
+
+def _end(stream: LiveStream, code: int) -> int:
+    """Closes the devices and gives `code` back. Where PortAudio hangs, the process ends here: in
+    Python's own exit it would hang again or abort."""
+    if not stream.stop():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
     return code
 
 
 def _watch(stream: LiveStream, duration: float | None, caught: list[int]) -> None:
     """Shows the meters until a signal came or `duration` is over; raises DeviceLost."""
     end = time.monotonic() + duration if duration is not None else float("inf")
+    latency = stream.latency
     with _display(stream) as show:
         while not caught and time.monotonic() < end:
             time.sleep(_TICK_S)
             stream.check()
+            if stream.latency != latency:
+                latency = stream.latency
+                say(f"the driver changed its block size: latency is now {latency}")
             show()
 
 
@@ -180,9 +189,10 @@ def _timing(meters: Meters) -> str:
         f"{100 * meters.share_of_block(ms):.0f} %"
         for ms in (meters.process_p50_ms, meters.process_p99_ms)
     )
+    faults = f", faults {meters.faults}" if meters.faults else ""
     return (
         f"process p50 {p50} p99 {p99} of {meters.block_ms:.2f} ms, "
-        f"overloads {meters.overloads}, xruns {meters.xruns}"
+        f"overloads {meters.overloads}, xruns {meters.xruns}{faults}"
     )
 
 
@@ -228,22 +238,17 @@ def _latency_hint(text: str) -> str | float:
 
 @contextmanager
 def _signals() -> Iterator[list[int]]:
-    """Collects SIGINT and SIGTERM in the list instead of dying of them."""
+    """Collects SIGINT and SIGTERM in the list; whoever sends a second one is not kept waiting."""
     caught: list[int] = []
-    before = {
-        number: signal.signal(number, lambda received, _: caught.append(received))
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
+
+    def collect(number: int, _: object) -> None:
+        if caught:
+            raise KeyboardInterrupt
+        caught.append(number)
+
+    before = {number: signal.signal(number, collect) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield caught
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _leave(message: str, code: int) -> NoReturn:
-    """Ends the process without Python's exit, in which a PortAudio that hangs would abort."""
-    say(message)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)

@@ -149,6 +149,29 @@ def preflight(
             raise explain(error, f"{kind} {device.label!r}", sample_rate, device) from error
 
 
+def channel_map(source: Device, sink: Device, channels: int | None) -> tuple[int, int]:
+    """How many input and output channels to open.
+
+    None: what both devices have, at most two; a mono input is heard on both sides of a stereo
+    output. A number: that many, where a mono input is spread over all of them. Channels go by
+    index, 1 to 1, 2 to 2. Raises DeviceError for a number a device does not have.
+    """
+    if channels is None:
+        processed = min(source.input_channels, sink.output_channels, 2)
+        return processed, min(sink.output_channels, 2) if source.input_channels == 1 else processed
+    processed = 1 if source.input_channels == 1 else channels
+    for device, kind, offered, needed in (
+        (source, "input", source.input_channels, processed),
+        (sink, "output", sink.output_channels, channels),
+    ):
+        if not 1 <= needed <= offered:
+            raise DeviceError(
+                f"{kind} {device.label!r} has {offered} channel{'s' * (offered > 1)}, "
+                f"--channels asks for {channels}"
+            )
+    return processed, channels
+
+
 def explain(error: Exception, subject: str, sample_rate: float, *devices: Device) -> DeviceError:
     """PortAudio's error number as one line about `subject` that says what to do."""
     code = error.args[1] if len(error.args) > 1 else None

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from ..runtime.errors import DeviceError, DeviceLost
 from .counters import Counters
-from .devices import Device, explain, find_device, portaudio, preflight
+from .devices import channel_map, explain, find_device, portaudio, preflight
 from .latency import Latency
 from .meters import MeterBoard, Meters
 from .processor import Processor
@@ -88,9 +88,19 @@ class LiveStream:
         channels: int | None = None,
         latency: str | float = "low",
     ) -> None:
+        if sample_rate not in (None, processor.sample_rate):
+            raise DeviceError(
+                f"the model works at {processor.sample_rate} Hz and live audio is not resampled, "
+                f"found --sample-rate {sample_rate}: leave it out"
+            )
+        if block_size < 0 or block_size > _MAX_BLOCK:
+            raise DeviceError(
+                f"--block-size takes 1 to {_MAX_BLOCK} frames, or 0 for the driver's, "
+                f"found {block_size}"
+            )
         self.source = find_device("input", input_device)
         self.sink = find_device("output", output_device)
-        self.sample_rate = sample_rate or processor.sample_rate
+        self.sample_rate = processor.sample_rate
         self.input_channels, self.output_channels = channel_map(self.source, self.sink, channels)
         self.block_size = block_size
         self.board = MeterBoard(self.sample_rate)
@@ -127,16 +137,15 @@ class LiveStream:
         return self._processor.counters
 
     def start(self) -> None:
-        """Prepares and warms up the processor, opens the devices, waits for the first block."""
-        processor = self._processor
-        processor.prepare(
+        """Prepares and warms up the processor, opens the devices, waits for the first block.
+        Once in a stream's life; `stop` belongs after it even when it raised."""
+        self._processor.prepare(
             self.sample_rate, _MAX_BLOCK, self.input_channels, block=self.block_size or None
         )
         self._warm_up()
-        self._open()
         self._quieten_interpreter()
         self._last_callback_ns = time.perf_counter_ns()
-        self._stream.start()
+        self._open()
         deadline = time.monotonic() + _START_LIMIT_S
         while not self.board.callbacks:
             if time.monotonic() > deadline:
@@ -161,18 +170,11 @@ class LiveStream:
     def stop(self) -> bool:
         """Stops and closes the devices. False when PortAudio did not come back within 3 s, as
         with a dead JACK server: leave such a process by os._exit, a normal exit aborts in it."""
-        if self._habits is not None:
-            collecting, interval = self._habits
-            self._habits = None
-            sys.setswitchinterval(interval)
-            if collecting:
-                gc.enable()
-        stream, self._stream = self._stream, None
-        if stream is None:
-            return True
-        closer = threading.Thread(target=_close, args=(stream,), daemon=True)
+        closer = threading.Thread(target=_close, args=(self._stream,), daemon=True)
         closer.start()
         closer.join(_STOP_LIMIT_S)
+        self._stream = None
+        self._restore_interpreter()
         return not closer.is_alive()
 
     def _open(self) -> None:
@@ -187,6 +189,7 @@ class LiveStream:
                 latency=self._latency_hint,
                 callback=self._callback,
             )
+            self._stream.start()
         except sounddevice.PortAudioError as error:
             raise explain(error, self._pair(), self.sample_rate, self.source, self.sink) from error
 
@@ -195,8 +198,9 @@ class LiveStream:
 
     def _warm_up(self) -> None:
         """First runs of a model allocate and load; they happen here instead of in a callback."""
-        silence = np.zeros((512, self.input_channels), np.float32)
-        for _ in range(8):
+        frames = self.block_size or 512
+        silence = np.zeros((frames, self.input_channels), np.float32)
+        for _ in range(1 + 4096 // frames):
             self._processor.process(silence, np.empty_like(silence))
         self._processor.reset()
 
@@ -206,6 +210,14 @@ class LiveStream:
         gc.collect()
         gc.disable()
         sys.setswitchinterval(_SWITCH_INTERVAL_S)
+
+    def _restore_interpreter(self) -> None:
+        if self._habits is not None:
+            collecting, interval = self._habits
+            self._habits = None
+            sys.setswitchinterval(interval)
+            if collecting:
+                gc.enable()
 
     def _callback(self, indata: Audio, outdata: Audio, frames: int, _: Any, status: Any) -> None:
         """One block. Audio thread: counts what goes wrong, prints and raises nothing."""
@@ -223,7 +235,8 @@ class LiveStream:
             outdata.fill(0.0)
             board.faults += 1
             if self.fault is None:
-                self.fault = fault
+                # Its frames hold the driver's buffers, which do not outlive the stream.
+                self.fault = fault.with_traceback(None)
         board.finish(frames, time.perf_counter_ns() - started)
 
     def _learn(self, frames: int) -> None:
@@ -242,29 +255,6 @@ class LiveStream:
             outdata[:, 1:] = outdata[:, :1]
 
 
-def channel_map(source: Device, sink: Device, channels: int | None) -> tuple[int, int]:
-    """How many input and output channels to open.
-
-    None: what both devices have, at most two; a mono input is heard on both sides of a stereo
-    output. A number: that many, where a mono input is spread over all of them. Channels go by
-    index, 1 to 1, 2 to 2. Raises DeviceError for a number a device does not have.
-    """
-    if channels is None:
-        processed = min(source.input_channels, sink.output_channels, 2)
-        return processed, min(sink.output_channels, 2) if source.input_channels == 1 else processed
-    processed = 1 if source.input_channels == 1 else channels
-    for device, kind, offered, needed in (
-        (source, "input", source.input_channels, processed),
-        (sink, "output", sink.output_channels, channels),
-    ):
-        if not 1 <= needed <= offered:
-            raise DeviceError(
-                f"{kind} {device.label!r} has {offered} channel{'s' * (offered > 1)}, "
-                f"--channels asks for {channels}"
-            )
-    return processed, channels
-
-
 def believable_frames(seconds: float, sample_rate: float) -> int | None:
     """A latency as PortAudio reports it, in frames, or None where it cannot be true."""
     if not 0.0 <= seconds <= _ABSURD_LATENCY_S:
@@ -273,6 +263,8 @@ def believable_frames(seconds: float, sample_rate: float) -> int | None:
 
 
 def _close(stream: Any) -> None:
+    if stream is None:
+        return
     with contextlib.suppress(Exception):  # already gone: there is nothing left to close
         stream.stop()
         stream.close()

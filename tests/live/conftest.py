@@ -20,6 +20,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -117,7 +118,7 @@ class Client:
         self.client.deactivate()
         self.client.close()
 
-    def _register(self, name: str) -> object:
+    def _register(self, name: str) -> Any:
         raise NotImplementedError
 
     def _move(self, buffers: Sequence[Audio], position: int, frames: int) -> None:
@@ -138,7 +139,7 @@ class Client:
 class Player(Client):
     """Plays `audio`, silence before and after."""
 
-    def _register(self, name: str) -> object:
+    def _register(self, name: str) -> Any:
         return self.client.outports.register(name)
 
     def _move(self, buffers: Sequence[Audio], position: int, frames: int) -> None:
@@ -152,7 +153,7 @@ class Player(Client):
 class Recorder(Client):
     """Fills `audio`."""
 
-    def _register(self, name: str) -> object:
+    def _register(self, name: str) -> Any:
         return self.client.inports.register(name)
 
     def _move(self, buffers: Sequence[Audio], position: int, frames: int) -> None:
@@ -170,11 +171,12 @@ class LiveProcess:
             [sys.executable, "-m", "soloist", "live", *arguments],
             env=server.environment,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
         )
         self.errors: list[str] = []
+        self._ended = False
         self._news = threading.Condition()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -183,13 +185,11 @@ class LiveProcess:
     def text(self) -> str:
         return "".join(self.errors)
 
-    def wait_ready(self) -> None:
-        """Until audio runs."""
+    def wait_for(self, words: str) -> None:
+        """Until it has said `words`; "READY" is said when audio runs."""
         with self._news:
-            ready = self._news.wait_for(
-                lambda: "READY" in self.text or not self._reader.is_alive(), PATIENCE_S
-            )
-        assert ready and "READY" in self.text, f"soloist live did not start: {self.text}"
+            self._news.wait_for(lambda: words in self.text or self._ended, PATIENCE_S)
+        assert words in self.text, f"soloist live did not say {words!r}: {self.text}"
 
     def finish(self, timeout: float = PATIENCE_S) -> int:
         """Waits for it to end; its exit code."""
@@ -208,11 +208,13 @@ class LiveProcess:
 
     def _read(self) -> None:
         assert self.process.stderr is not None
-        for line in self.process.stderr:
-            with self._news:
-                self.errors.append(line)
-                self._news.notify_all()
+        with self.process.stderr as lines:
+            for line in lines:
+                with self._news:
+                    self.errors.append(line)
+                    self._news.notify_all()
         with self._news:
+            self._ended = True
             self._news.notify_all()
 
 
@@ -280,9 +282,9 @@ def play_through(run_live: RunLive) -> Callable[..., Recording]:
             recorder = Recorder(server, "rec", heard, transport)
             clients.callback(recorder.close)
             live = run_live(server, "-i", "daw", "-o", "rec", *arguments)
-            live.wait_ready()
-            # Far enough ahead that no client can have passed it when it reads the number.
-            transport.start = recorder.client.last_frame_time + server.rate // 2
+            live.wait_for("READY")
+            # A cycle's first frame, so far ahead that no client can have passed it unawares.
+            transport.start = recorder.client.last_frame_time + 100 * server.period
             with server.freewheel():
                 assert recorder.done.wait(PATIENCE_S), "the recording did not end"
             assert not (player.late or recorder.late), "JACK lost a cycle"

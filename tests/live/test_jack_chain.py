@@ -1,0 +1,225 @@
+"""Player → `soloist live` → recorder on a real JACK server, and every way such a run can end."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from soloist.runtime.queries import conditioning_for
+from soloist.streaming.offline import separate_array
+from soloist.streaming.processor import Processor
+
+pytestmark = [pytest.mark.jack, pytest.mark.timeout(180)]
+
+Audio = NDArray[np.float32]
+Make = Callable[..., Any]  # the fixtures of conftest.py are functions
+
+RATE = 48000
+HOP = 128
+
+
+def noise(frames: int, channels: int) -> Audio:
+    rng = np.random.default_rng(5)
+    # A level that wanders over half a second, so that the toy's masks have something to follow.
+    level = 0.5 + 0.4 * np.sin(np.arange(frames) * 2 * np.pi * 2 / RATE)
+    return (level[:, None] * rng.uniform(-0.5, 0.5, (frames, channels))).astype(np.float32)
+
+
+def ways_to_match(processor: Processor, audio: Audio, heard: Audio, delay: int, period: int) -> int:
+    """In how many ways the offline output of `audio` equals what was heard, to the bit.
+
+    Live has played silence for a number of periods when the audio begins, so there is one offline
+    output for each way in which its hops can lie over the audio. The silence itself leaves no
+    trace: the toy's state stays zero in it.
+    """
+    heard = heard[delay : delay + len(audio)]
+    matches = 0
+    for lead in range(0, int(np.lcm(HOP, period)), period):
+        silence = np.zeros((lead, audio.shape[1]), np.float32)
+        expected = separate_array(processor, np.concatenate([silence, audio]), RATE)
+        matches += np.array_equal(heard, expected[lead:])
+    return matches
+
+
+@pytest.mark.parametrize(
+    ("period", "channels"), [(64, 2), (128, 1), (256, 2), (192, 2), (96, 1)], ids=str
+)
+def test_live_equals_offline(
+    start_server: Make, play_through: Make, toy_bundle: Make, period: int, channels: int
+) -> None:
+    toy = toy_bundle(hop=HOP)
+    audio = noise(2 * RATE, channels)
+    server = start_server(period=period)
+    recording = play_through(server, audio, "--model", str(toy.path), outputs=channels)
+    delay = 2 * HOP - int(np.gcd(HOP, period))
+    assert f"({delay} samples at 48000 Hz)" in recording.text
+    assert np.abs(recording.audio).max() > 0.1
+    assert ways_to_match(Processor(toy.bundle), audio, recording.audio, delay, period) == 1
+    assert recording.code == 130
+
+
+def test_fixed_block_size_costs_one_more_block(
+    start_server: Make, play_through: Make, toy_bundle: Make
+) -> None:
+    # PortAudio's own adapter between the server's 256 frames and the 480 asked for; see live.py.
+    toy = toy_bundle(hop=HOP)
+    audio = noise(RATE, 2)
+    server = start_server(period=256)
+    recording = play_through(
+        server, audio, "--model", str(toy.path), "--block-size", "480", outputs=2
+    )
+    delay = 2 * HOP - 32 + 480
+    assert ways_to_match(Processor(toy.bundle), audio, recording.audio, delay, 480) == 1
+
+
+def test_words_and_remove_and_mono_to_both_outputs(
+    start_server: Make, play_through: Make, toy_bundle: Make
+) -> None:
+    toy = toy_bundle(hop=HOP)
+    audio = noise(RATE, 1)
+    recording = play_through(
+        start_server(), audio, "-m", str(toy.path), "--remove", "-q", "rain", "-q", "dog", outputs=2
+    )
+    conditioning = conditioning_for(toy.bundle, ["rain", "dog"])
+    processor = Processor(toy.bundle, mode="remove", conditioning=conditioning)
+    for side in (recording.audio[:, :1], recording.audio[:, 1:]):
+        assert ways_to_match(processor, audio, side, HOP, 128) == 1
+    assert "remove rain, dog" in recording.text
+
+
+# How it ends.
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["INT", "TERM"]
+)
+def test_signals_end_it_cleanly(
+    start_server: Make, run_live: Make, toy_bundle: Make, number: int, code: int
+) -> None:
+    live = run_live(start_server(), "-i", "system", "-o", "system", "-m", str(toy_bundle().path))
+    live.wait_for("READY")
+    live.process.send_signal(number)
+    began = time.monotonic()
+    assert live.finish() == code
+    assert time.monotonic() - began < 3.0
+    summary = live.errors[-1]
+    assert summary.startswith("soloist live: ")
+    assert "overloads" in summary and "xruns" in summary
+    assert "Traceback" not in live.text
+
+
+def test_duration_ends_it(start_server: Make, run_live: Make, toy_bundle: Make) -> None:
+    model = ("-m", str(toy_bundle().path))
+    live = run_live(start_server(), "-i", "system", "-o", "system", *model, "--duration", "0.5")
+    assert live.finish() == 0
+    assert "READY" in live.text
+
+
+def test_xruns_are_counted(start_server: Make, run_live: Make, toy_bundle: Make) -> None:
+    server = start_server()
+    live = run_live(server, "-i", "system", "-o", "system", "-m", str(toy_bundle().path))
+    live.wait_for("READY")
+    live.process.send_signal(signal.SIGSTOP)
+    time.sleep(0.5)
+    live.process.send_signal(signal.SIGCONT)
+    time.sleep(0.5)
+    assert live.end() == 130
+    xruns = int(live.errors[-1].rpartition("xruns ")[2])
+    assert xruns > 0
+
+
+def test_server_changes_its_period(start_server: Make, run_live: Make, toy_bundle: Make) -> None:
+    server = start_server(period=128)
+    live = run_live(server, "-i", "system", "-o", "system", "-m", str(toy_bundle(hop=HOP).path))
+    live.wait_for("READY")
+    subprocess.run(["jack_bufsize", "256"], env=server.environment, check=True, capture_output=True)
+    live.wait_for(f"latency is now {1e3 * (2 * HOP - 1) / RATE:.2f} ms")
+    assert live.end() == 130
+
+
+def test_terminal_gets_meters(start_server: Make, toy_bundle: Make) -> None:
+    ours, theirs = os.openpty()
+    live = subprocess.Popen(
+        [sys.executable, "-m", "soloist", "live", "-m", str(toy_bundle().path)],
+        env={**start_server().environment, "TERM": "xterm", "COLUMNS": "160"},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    try:
+        seen = b""
+        while seen.count("·".encode()) < 100:  # several pictures of two silent bars
+            seen += os.read(ours, 4096)
+        live.send_signal(signal.SIGINT)
+        assert live.wait(60) == 130
+    finally:
+        live.kill()
+        live.wait()
+        os.close(ours)
+    assert "-inf dBFS" in seen.decode(errors="replace")
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=["KILL", "TERM"])
+def test_lost_server(start_server: Make, run_live: Make, toy_bundle: Make, number: int) -> None:
+    server = start_server()
+    live = run_live(server, "-i", "system", "-o", "system", "-m", str(toy_bundle().path))
+    live.wait_for("READY")
+    server.process.send_signal(number)
+    assert live.finish(timeout=10) == 3
+    assert live.errors[-1].startswith("soloist: audio device lost: input 'system, JACK")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("-i", "theremin"), "no input device matches 'theremin'; there are: 0 'system, JACK"),
+        (("-o", "7"), "no device 7; there are: 0 'system, JACK"),
+        (("-c", "5"), "input 'system, JACK Audio Connection Kit' has 2 channels, --channels asks"),
+        (("-r", "44100"), "the model works at 48000 Hz"),
+        (("--latency", "fast"), "--latency takes low, high or seconds below 10, found 'fast'"),
+    ],
+    ids=["name", "index", "channels", "rate", "latency"],
+)
+def test_refusals_are_one_line(
+    start_server: Make, run_live: Make, toy_bundle: Make, options: tuple[str, ...], said: str
+) -> None:
+    live = run_live(start_server(), "-m", str(toy_bundle().path), *options)
+    assert live.finish() == 2
+    assert live.text.startswith(f"soloist: {said}")
+    assert live.text.count("\n") == 1
+
+
+def test_server_of_another_rate(start_server: Make, run_live: Make, toy_bundle: Make) -> None:
+    live = run_live(start_server(rate=44100), "-m", str(toy_bundle().path))
+    assert live.finish() == 2
+    assert live.text.startswith(
+        "soloist: input 'system, JACK Audio Connection Kit' does not run at 48000 Hz "
+        "(it offers 44100 Hz)"
+    )
+    assert live.text.count("\n") == 1
+
+
+def test_devices_lists_jack(start_server: Make) -> None:
+    listed = subprocess.run(
+        [sys.executable, "-m", "soloist", "devices", "--json"],
+        env=start_server(channels=3).environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert listed.returncode == 0
+    (device,) = json.loads(listed.stdout)
+    assert device["name"] == "system"
+    assert device["host_api"] == "JACK Audio Connection Kit"
+    assert (device["input_channels"], device["output_channels"]) == (3, 3)
+    assert device["default_input"] and device["default_output"]
