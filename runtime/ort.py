@@ -43,7 +43,7 @@ def open_for(
         raise DeviceError(f"unknown device {device!r}; use auto, cpu, cuda or cuda:<index>")
     if kind == "cuda":
         return _open_cuda(model, int(index or 0)), f"cuda:{int(index or 0)}"
-    if device == "auto" and count_cuda_devices() > 0:
+    if device == "auto":
         with contextlib.suppress(DeviceError):
             return _open_cuda(model, 0), "cuda:0"
     return open_cpu(model, threads=threads), "cpu"
