@@ -32,30 +32,31 @@ class Engine:
         self._session = session
         self._gains = gains
         self._counters = counters
+        self._separate = separate
         self._spectrum = session.spectrum.view(np.complex64)[..., 0]
-        self._stems = session.stems.view(np.complex64)[..., 0]
         self._stft = StreamingSTFT(frames, channels)
         self._fresh = True
         self._conditioning: Samples | None = None
         # How a frame takes over from the one before it, within a hop.
         window = analysis_window(frames) * synthesis_window(frames)
-        self._rise = window[-2 * frames.hop : -frames.hop].astype(np.float32)
+        rise = window[-2 * frames.hop : -frames.hop].astype(np.float32)
+        self._rise = np.tile(rise, (channels, 1))
         self._dry_before = 0.0
-        self._ramp = np.empty(frames.hop, np.float32)
-        self._dry = np.empty((channels, frames.hop), np.float32)
+        self._ramp = np.empty_like(self._rise)
+        self._dry = np.empty_like(self._rise)
         if separate:
-            self._istft = StreamingISTFT(frames, (channels, queries))
-            self._wet = np.empty((channels, queries, frames.hop), np.float32)
+            self._istft = StreamingISTFT(frames, channels * queries)
+            self._stems = session.stems.view(np.complex64).reshape(-1, frames.bins)
+            self._wet = np.empty((channels * queries, frames.hop), np.float32)
+            self._wet_stems = self._wet.reshape(channels, queries, -1).swapaxes(0, 1)
             self.out = np.zeros((queries + 1, channels, frames.hop), np.float32)
-            self._render = self._render_stems
         else:
-            self._istft = StreamingISTFT(frames, (channels,))
+            self._istft = StreamingISTFT(frames, channels)
             self._mix = np.empty((channels, frames.bins), np.complex64)
             # Real weights times real numbers; the same memory as the complex views.
             self._real_mix = self._mix.view(np.float32)
             self._real_stems = session.stems.reshape(channels, queries, -1)
             self.out = np.zeros((channels, frames.hop), np.float32)
-            self._render = self._render_mix
 
     @property
     def newest(self) -> Samples:
@@ -77,7 +78,7 @@ class Engine:
             self._session.set_conditioning(conditioning)
         self._stft.analyse(self._spectrum)
         self._session.step()
-        if not self._render():
+        if not (self._render_stems() if self._separate else self._render_mix()):
             self._session.reset()
             self._counters.faults += 1
         self._stft.advance()
@@ -106,20 +107,23 @@ class Engine:
         before, self._dry_before = self._dry_before, dry
         if dry == before == 0.0:
             return
+        np.copyto(self._dry, self._stft.completed)
         if dry == before:
-            np.multiply(self._stft.completed, dry, out=self._dry)
+            np.multiply(self._dry, dry, out=self._dry)
         else:
             np.multiply(self._rise, dry - before, out=self._ramp)
             np.add(self._ramp, before, out=self._ramp)
-            np.multiply(self._stft.completed, self._ramp, out=self._dry)
+            np.multiply(self._dry, self._ramp, out=self._dry)
         np.add(self.out, self._dry, out=self.out)
 
     def _render_stems(self) -> bool:
         # Without finite stems they are silent for a hop, and the residual is all of the input.
         finite = self._istft.synthesise(self._stems, self._wet)
-        self.out[:-1] = self._wet.swapaxes(0, 1)
-        np.add.reduce(self._wet, axis=1, out=self._dry)
-        np.subtract(self._stft.completed, self._dry, out=self.out[-1])
+        stems, residual = self.out[:-1], self.out[-1]
+        np.copyto(stems, self._wet_stems)
+        np.add.reduce(stems, axis=0, out=self._dry)
+        np.copyto(residual, self._stft.completed)
+        np.subtract(residual, self._dry, out=residual)
         return finite
 
     def _clean(self, newest: Samples) -> None:

@@ -1,5 +1,8 @@
 """Streaming short-time Fourier transform and its inverse, one hop a call, nothing allocated.
 
+Numpy multiplies arrays of one shape and without gaps in place, and others by way of buffers that it
+allocates in each call. Hence the copies before the products, and the windows written out by row.
+
 With the windows of `runtime.frames` (a long one for analysis, two hops for synthesis) the inverse
 gives the input back, one hop late: the hop that `StreamingSTFT.newest` took last is complete only
 when the next frame has overlapped it.
@@ -27,7 +30,8 @@ class StreamingSTFT:
         size, hop = frames.n_fft, frames.hop
         # Times n_fft, which the norm below divides by again: numpy's usual norm is a factor of 1,
         # but of another type, for whose conversion each call would allocate 32 KiB.
-        self._window = (analysis_window(frames) * size).astype(np.float32)
+        window = (analysis_window(frames) * size).astype(np.float32)
+        self._window = np.tile(window, (channels, 1))
         self._windowed = np.empty((channels, size), np.float32)
         # The frame slides along a line of samples and jumps back at its end, so that the history is
         # moved once in `slots` hops. With hop·slots >= n_fft - hop, source and target of that move
@@ -53,7 +57,8 @@ class StreamingSTFT:
 
     def analyse(self, out: Spectrum) -> None:
         """Write the spectrum of the frame that ends with `newest` to `out`, (channels, bins)."""
-        np.multiply(self._frames[self._slot], self._window, out=self._windowed)
+        np.copyto(self._windowed, self._frames[self._slot])
+        np.multiply(self._windowed, self._window, out=self._windowed)
         # The types' ignore: numpy's stubs know an `out` of double precision only.
         np.fft.rfft(self._windowed, norm="forward", out=out)  # type: ignore[arg-type]
 
@@ -74,36 +79,37 @@ class StreamingSTFT:
 class StreamingISTFT:
     """Spectra to samples: inverse transform, synthesis window, overlap-add.
 
-    `rows` is the shape of one spectrum without its bins: (channels,), or (channels, stems).
+    `rows` is the number of spectra a hop, such as channels, or channels times stems.
     """
 
-    def __init__(self, frames: Frames, rows: tuple[int, ...]) -> None:
+    def __init__(self, frames: Frames, rows: int) -> None:
         size, hop = frames.n_fft, frames.hop
         self._size = size
-        self._window = synthesis_window(frames)[-2 * hop :].astype(np.float32)
-        self._frame = np.empty((*rows, size), np.float32)
-        self._support = self._frame[..., -2 * hop :]
+        self._frame = np.empty((rows, size), np.float32)
+        # The newest two hops, all that the window leaves: (half, row, hop), the rising half first.
+        self._support = self._frame[:, -2 * hop :].reshape(rows, 2, hop).swapaxes(0, 1)
+        halves = synthesis_window(frames)[-2 * hop :].reshape(2, 1, hop)
+        self._window = np.tile(halves.astype(np.float32), (1, rows, 1))
         # Two windowed frames in turn: the one just made rises, the one before it falls.
-        self._windowed = [np.zeros((*rows, 2 * hop), np.float32) for _ in range(2)]
+        self._windowed = [np.zeros((2, rows, hop), np.float32) for _ in range(2)]
         self._flat = [frame.reshape(-1) for frame in self._windowed]
-        self._rising = [frame[..., :hop] for frame in self._windowed]
-        self._falling = [frame[..., hop:] for frame in self._windowed]
         self._turn = 0
 
     def synthesise(self, spectrum: Spectrum, out: Samples) -> bool:
-        """Add the frame of `spectrum` (*rows, bins); write the hop it completes, (*rows, hop).
+        """Add the frame of `spectrum` (rows, bins); write the hop it completes, (rows, hop).
 
         Returns whether the frame was finite. One that was not counts as silence, in all rows.
         """
         turn = self._turn
         windowed = self._windowed[turn]
         np.fft.irfft(spectrum, self._size, out=self._frame)  # type: ignore[arg-type]
-        np.multiply(self._support, self._window, out=windowed)
+        np.copyto(windowed, self._support)
+        np.multiply(windowed, self._window, out=windowed)
         # One NaN or infinity makes the sum one, too; far cheaper than asking each sample.
         finite = math.isfinite(np.add.reduce(self._flat[turn]))
         if not finite:
             windowed.fill(0.0)
-        np.add(self._rising[turn], self._falling[1 - turn], out=out)
+        np.add(windowed[0], self._windowed[1 - turn][1], out=out)
         self._turn = 1 - turn
         return finite
 
