@@ -1,0 +1,1 @@
+"""Checkpoint -> network -> bundle: the only door between torch and the live plane."""

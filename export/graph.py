@@ -1,0 +1,107 @@
+"""A streaming separator as an ONNX graph that advances by one hop."""
+
+from __future__ import annotations
+
+import io
+import logging
+import warnings
+from typing import Protocol
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+OPSET = 20
+
+
+class StreamingSeparator(Protocol):
+    """What the graph is made of: see ``separators``."""
+
+    def initial_state(self, batch: int) -> Tensor: ...
+    def __call__(self, spectrum: Tensor, query: Tensor, state: Tensor) -> tuple[Tensor, Tensor]: ...
+
+
+class _Hop(nn.Module):
+    """A separator with the time axis taken out: one frame in, one frame out."""
+
+    def __init__(self, separator: StreamingSeparator) -> None:
+        super().__init__()
+        self.separator = separator
+
+    def forward(self, spectrum: Tensor, query: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        stems, state = self.separator(spectrum[:, None], query, state)
+        return stems[:, :, 0], state
+
+
+def hop_graph(
+    separator: StreamingSeparator, bins: int, conditioning: NDArray[np.float32]
+) -> onnx.ModelProto:
+    """Traces one hop with free numbers of channels and queries.
+
+    Args:
+        separator: the network, in evaluation mode.
+        bins: frequency bins of a frame.
+        conditioning: ``(queries, size)``, becomes the default of the input ``conditioning``.
+    """
+    # two of each, so that no axis of length one is taken for a constant
+    example = (
+        torch.randn(2, bins, 2),
+        torch.from_numpy(np.repeat(conditioning[:1], 2, axis=0)),
+        separator.initial_state(2),
+    )
+    batch, queries = torch.export.Dim("B"), torch.export.Dim("Q")
+    model = _trace(
+        _Hop(separator),
+        example,
+        ["spectrum", "conditioning", "state"],
+        ["stems", "next_state"],
+        ({0: batch}, {0: queries}, {0: batch}),
+    )
+    default = onnx.numpy_helper.from_array(conditioning, "conditioning")
+    model.graph.initializer.append(default)
+    return model
+
+
+def conditioner_graph(conditioner: nn.Module, dimension: int) -> onnx.ModelProto:
+    """Traces what turns query embeddings ``[N, dimension]`` into conditioning ``[N, D]``."""
+    rows = {0: torch.export.Dim("N")}
+    example = (torch.randn(2, dimension),)
+    return _trace(conditioner, example, ["embedding"], ["conditioning"], (rows,))
+
+
+def _trace(
+    module: nn.Module,
+    example: tuple[Tensor, ...],
+    inputs: list[str],
+    outputs: list[str],
+    dynamic: tuple[dict[int, torch.export.Dim], ...],
+) -> onnx.ModelProto:
+    log = logging.getLogger("torch.onnx")
+    level, buffer = log.level, io.BytesIO()
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")  # the exporter warns about its own internals
+            torch.onnx.export(
+                module.eval(),
+                example,
+                buffer,
+                input_names=inputs,
+                output_names=outputs,
+                dynamic_shapes=dynamic,
+                opset_version=OPSET,
+                dynamo=True,
+                external_data=False,
+                verbose=False,
+            )
+    finally:
+        log.setLevel(level)
+    model = onnx.load_from_string(buffer.getvalue())
+    for node in model.graph.node:  # the exporter's notes name files of the machine it ran on
+        node.ClearField("metadata_props")
+        node.ClearField("doc_string")
+    model.graph.ClearField("metadata_props")
+    model.ClearField("metadata_props")
+    return model

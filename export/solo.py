@@ -1,0 +1,135 @@
+"""A checkpoint of ``solo`` and some words into a bundle."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ..runtime.errors import BundleError, QueryError
+from ..runtime.queries import load_encoder
+from ..runtime.spec import Frames, Query, Spec
+from ..runtime.vocabulary import Vocabulary
+from ..separators.checkpoints import Checkpoint, load_checkpoint
+from ..separators.solo import Solo
+from .graph import conditioner_graph, hop_graph
+from .parity import parity
+
+
+def export_bundle(
+    checkpoint: Path,
+    queries: Sequence[str],
+    output: Path,
+    *,
+    name: str = "solo",
+    card: str | None = None,
+) -> Spec:
+    """Writes a streaming bundle with the queries baked in, and measures its parity.
+
+    Args:
+        checkpoint: what training wrote.
+        queries: the words to separate by default, one stem each.
+        output: the bundle; written whole or not at all.
+        name: name of the bundle.
+        card: model card, Markdown, to carry inside.
+
+    Returns:
+        The spec that the bundle carries.
+
+    Raises:
+        BundleError: the checkpoint cannot be read.
+        QueryError: empty or repeated words, or no text encoder.
+    """
+    try:
+        trained = load_checkpoint(checkpoint)
+    except ValueError as error:
+        raise BundleError(str(error)) from error
+    if len(set(queries)) != len(queries) or not queries:
+        raise QueryError(f"queries {list(queries)} must be words that all differ")
+    vocabulary = _vocabulary(trained, queries)
+    rows = [vocabulary.find(words) for words in queries]
+    embeddings = vocabulary.embeddings[[row for row in rows if row is not None]]
+    spec = _spec(trained, name, queries, embeddings)
+    with torch.no_grad():
+        conditioning = trained.network.condition(torch.from_numpy(embeddings)).numpy()
+    model = hop_graph(trained.network, spec.frames.bins, conditioning)
+    extras = {"soloist.vocabulary": vocabulary.to_json(), "soloist.conditioner": _conditioner(trained)}
+    if card:
+        extras["soloist.card"] = card
+    partial = output.with_name(f".{output.name}.partial")
+    try:
+        _save(model, {"soloist": spec.to_json(), **extras}, partial)
+        spec = replace(spec, parity=parity(trained.network, partial))
+        _save(model, {"soloist": spec.to_json(), **extras}, partial)
+        partial.replace(output)
+    finally:
+        partial.unlink(missing_ok=True)
+    return spec
+
+
+class _Conditioner(nn.Module):
+    def __init__(self, network: Solo) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, embedding: Tensor) -> Tensor:
+        return self.network.condition(embedding)
+
+
+def _conditioner(trained: Checkpoint) -> str:
+    graph = conditioner_graph(_Conditioner(trained.network), trained.network.config.embedding)
+    return base64.b64encode(graph.SerializeToString()).decode()
+
+
+def _vocabulary(trained: Checkpoint, queries: Sequence[str]) -> Vocabulary:
+    """The phrases of training and the baked words, embedded and rounded as they are stored."""
+    classes: dict[str, list[str]] = trained.facts["vocabulary"]
+    phrases = sorted({*queries, *(phrase for members in classes.values() for phrase in members)})
+    encoder = load_encoder(trained.facts["encoder"])
+    embeddings = encoder.encode(phrases).astype(np.float16)
+    return Vocabulary(encoder.name, phrases, embeddings, classes)
+
+
+def _spec(
+    trained: Checkpoint, name: str, queries: Sequence[str], embeddings: NDArray[np.float32]
+) -> Spec:
+    config = trained.network.config
+    baked = tuple(
+        Query(words, (words,), (), trained.facts["encoder"], _digest(row))
+        for words, row in zip(queries, embeddings, strict=True)
+    )
+    facts = {k: v for k, v in trained.facts.items() if k != "vocabulary"}
+    return Spec(
+        name=name,
+        architecture="solo",
+        version=version("soloist"),
+        license="MIT",
+        created_with=f"soloist {version('soloist')}, torch {torch.__version__}",
+        checkpoint_sha256=trained.sha256,
+        training={**facts, "config": config.to_dict(), "curve": trained.curve},
+        kind="streaming",
+        sample_rate=config.sample_rate,
+        frames=Frames(config.n_fft, config.hop),
+        queries=baked,
+        residual=True,
+        latency_samples=2 * config.hop,
+        parity={},
+    )
+
+
+def _digest(embedding: NDArray[np.float32]) -> str:
+    return hashlib.sha256(np.ascontiguousarray(embedding).tobytes()).hexdigest()
+
+
+def _save(model: onnx.ModelProto, metadata: dict[str, str], path: Path) -> None:
+    onnx.helper.set_model_props(model, metadata)
+    onnx.save(model, path)

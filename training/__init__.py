@@ -1,0 +1,1 @@
+"""Mixtures made on the fly, losses and recipes that train what ``separators`` defines (torch)."""
