@@ -26,11 +26,13 @@ _ALIASES = {
     "opus": ("OGG", "OPUS"),
     "snd": ("AU", None),
 }
-# RAW says nothing about itself, SD2 keeps half of it in a second file that a rename would lose.
-_REFUSED = {"RAW", "SD2"}
-# Worth keeping from the file that was read. The others pad to whole code blocks, which changes the
-# length, or are not written by libsndfile.
-_KEPT = ("PCM_", "FLOAT", "DOUBLE", "ALAC_", "ULAW", "ALAW", "VORBIS", "OPUS", "MPEG_LAYER_III")
+# RAW says nothing about itself, SD2 keeps half of it in a second file that a rename would lose, and
+# libsndfile 1.2.2 loses the last samples of SDS.
+_REFUSED = {"RAW", "SD2", "SDS"}
+_COMMON = ".wav, .flac, .aiff, .ogg, .opus or .mp3"
+# Worth keeping from the file that was read. Of the others some pad to whole code blocks, which
+# changes the length, and the rest are the only ones of their format anyway.
+_KEPT = ("PCM_", "FLOAT", "DOUBLE", "ALAC_", "ULAW", "ALAW", "VORBIS", "OPUS")
 # libsndfile takes the whole block on the stack for Vorbis and dies of long ones.
 _BLOCK = 1 << 16
 
@@ -55,13 +57,13 @@ def read_audio(path: str | os.PathLike[str]) -> Recording:
     if not path.is_file():
         raise AudioFileError(f"cannot read {str(path)!r}: not a file; name an audio file")
     try:
+        path.open("rb").close()  # says why not, where libsndfile says "system error"
         with soundfile.SoundFile(path) as file:
             samples = file.read(dtype="float32", always_2d=True)
             recording = Recording(samples, file.samplerate, file.format, file.subtype)
     except (soundfile.SoundFileError, OSError) as error:
         raise AudioFileError(
-            f"cannot read {str(path)!r}: {_reason(error)}; "
-            f"known formats are {', '.join(sorted(_formats()))}"
+            f"cannot read {str(path)!r}: {_reason(error)}; use an audio file such as {_COMMON}"
         ) from error
     if len(samples) == 0:
         raise AudioFileError(f"cannot use {str(path)!r}: it holds no samples")
@@ -104,10 +106,13 @@ def write_audio(
         os.replace(part, target)
     # soundfile asserts that all was written; a full disk shows as that, too.
     except (soundfile.SoundFileError, OSError, AssertionError) as error:
-        channels = samples.shape[1]
+        channels, reason = samples.shape[1], _reason(error)
+        # libsndfile's word for what the system refused; it keeps no more of it.
+        system = isinstance(error, OSError) or reason == "System error"
+        remedy = "check the disk's free space" if system else "try another format, such as .wav"
         raise AudioFileError(
             f"cannot write {str(path)!r} ({format_} {subtype}, {channels} channels, "
-            f"{sample_rate} Hz): {_reason(error)}; try another format, such as .wav"
+            f"{sample_rate} Hz): {reason}; {remedy}"
         ) from error
     finally:
         part.unlink(missing_ok=True)
@@ -123,7 +128,7 @@ def _write(path: Path, samples: Samples, sample_rate: int, format_: str, subtype
     # Some formats know few rates and take any in silence.
     found = soundfile.info(path)
     if (found.frames, found.channels, found.samplerate) != (frames, channels, sample_rate):
-        raise OSError(
+        raise soundfile.SoundFileRuntimeError(
             f"it would hold {found.frames} frames of {found.channels} channels "
             f"at {found.samplerate} Hz instead of {frames}"
         )
@@ -138,7 +143,7 @@ def _format_of(path: Path) -> tuple[str, str | None]:
     if suffix not in known:
         raise AudioFileError(
             f"cannot write {str(path)!r}: the suffix {path.suffix!r} names no known format; "
-            f"use one of {', '.join('.' + name for name in sorted(known))}"
+            f"use {_COMMON}"
         )
     return known[suffix]
 

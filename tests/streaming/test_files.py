@@ -1,0 +1,209 @@
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from numpy.typing import NDArray
+
+from soloist.runtime.errors import AudioFileError
+from soloist.streaming import files
+from soloist.streaming.files import read_audio, write_audio
+
+Audio = NDArray[np.float32]
+Noise = Callable[..., Audio]
+
+# Formats that know one rate only, and so cannot hold this test's 48 kHz.
+FIXED_RATE = {"htk", "wve", "xi"}
+FORMATS = sorted({name.lower() for name in soundfile.available_formats()} - {"raw", "sd2", "sds"})
+LOSSY = {"mp3", "ogg", "oga", "opus"}
+
+
+@pytest.mark.parametrize("suffix", [*FORMATS, "aif", "aifc", "oga", "opus", "snd", "FLAC"])
+def test_every_format_comes_back(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"sound.{suffix}"
+    samples = 0.5 * np.sin(2 * np.pi * np.arange(4801, dtype=np.float32)[:, None] / 100)
+    if suffix in FIXED_RATE:
+        with pytest.raises(AudioFileError, match="cannot write"):
+            write_audio(path, samples, 48_000)
+        assert not list(tmp_path.iterdir())
+        return
+    write_audio(path, samples, 48_000)
+    assert list(tmp_path.iterdir()) == [path]
+    found = read_audio(path)
+    assert found.samples.dtype == np.float32
+    assert (found.samples.shape, found.sample_rate) == ((4801, 1), 48_000)
+    worst = 0.1 if suffix in LOSSY else 1 / 32_000
+    assert np.abs(found.samples - samples).max() < worst
+
+
+@pytest.mark.parametrize("rate", [8_000, 44_100, 96_000, 192_000])
+@pytest.mark.parametrize("channels", [1, 2, 6])
+@pytest.mark.parametrize("suffix", ["wav", "flac", "aiff", "w64", "caf"])
+def test_rates_and_channels(
+    tmp_path: Path, noise: Noise, suffix: str, channels: int, rate: int
+) -> None:
+    write_audio(tmp_path / f"a.{suffix}", noise(100, channels), rate)
+    found = read_audio(tmp_path / f"a.{suffix}")
+    assert (found.samples.shape, found.sample_rate) == ((100, channels), rate)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "wanted", "found"),
+    [
+        ("wav", "FLOAT", "FLOAT"),
+        ("wav", "PCM_24", "PCM_24"),
+        ("flac", "PCM_24", "PCM_24"),
+        ("flac", "FLOAT", "PCM_16"),  # not in this format
+        ("wav", "IMA_ADPCM", "PCM_16"),  # would change the length
+        ("wav", "MPEG_LAYER_III", "PCM_16"),  # libsndfile says yes and then no
+        ("mp3", "PCM_16", "MPEG_LAYER_III"),
+        ("ogg", "PCM_16", "VORBIS"),
+        ("opus", "VORBIS", "OPUS"),
+        ("wav", None, "PCM_16"),
+    ],
+)
+def test_a_subtype_is_kept_where_it_can(
+    tmp_path: Path, noise: Noise, suffix: str, wanted: str | None, found: str
+) -> None:
+    write_audio(tmp_path / f"a.{suffix}", noise(500), 48_000, subtype=wanted)
+    assert read_audio(tmp_path / f"a.{suffix}").subtype == found
+
+
+@pytest.mark.parametrize("frames", [1, 2, 17])
+@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3"])
+def test_shortest(tmp_path: Path, noise: Noise, suffix: str, frames: int) -> None:
+    write_audio(tmp_path / f"a.{suffix}", noise(frames), 44_100)
+    assert len(read_audio(tmp_path / f"a.{suffix}").samples) == frames
+
+
+def test_long_vorbis(tmp_path: Path) -> None:
+    """In one piece it would overrun libsndfile's stack."""
+    write_audio(tmp_path / "long.ogg", np.zeros((3_000_000, 2), np.float32), 48_000)
+    assert soundfile.info(tmp_path / "long.ogg").frames == 3_000_000
+
+
+def test_integers_clip_instead_of_wrapping(tmp_path: Path) -> None:
+    write_audio(tmp_path / "a.wav", np.array([[1.5], [-1.5]], np.float32), 48_000)
+    assert np.abs(read_audio(tmp_path / "a.wav").samples[:, 0] - [1, -1]).max() < 1e-4
+
+
+def one_line(error: pytest.ExceptionInfo[AudioFileError]) -> str:
+    text = str(error.value)
+    assert "\n" not in text
+    assert len(text) < 400
+    return text
+
+
+def test_reading_says_what_is_wrong(tmp_path: Path) -> None:
+    (tmp_path / "empty.wav").touch()
+    (tmp_path / "text.wav").write_text("this is no audio, whatever its name")
+    soundfile.write(tmp_path / "nothing.wav", np.zeros((0, 1)), 48_000)
+    spoilt = np.zeros((10, 2), np.float32)
+    spoilt[3:5, 1] = np.nan
+    soundfile.write(tmp_path / "nan.wav", spoilt, 48_000, subtype="FLOAT")
+    for name, expected in (
+        ("missing.wav", "no such file"),
+        ("", "not a file"),
+        ("empty.wav", "use an audio file such as"),
+        ("text.wav", "Format not recognised"),
+        ("nothing.wav", "holds no samples"),
+        ("nan.wav", "2 of 10 frames are NaN or infinite, the first one is frame 3"),
+    ):
+        with pytest.raises(AudioFileError) as error:
+            read_audio(tmp_path / name)
+        assert expected in one_line(error)
+        assert str(tmp_path / name) in str(error.value)
+
+
+def test_writing_says_what_is_wrong_and_leaves_nothing(tmp_path: Path, noise: Noise) -> None:
+    (tmp_path / "folder.wav").mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    for name, samples, rate, expected in (
+        ("a.xyz", noise(9), 48_000, "'.xyz' names no known format; use .wav"),
+        ("a", noise(9), 48_000, "'' names no known format"),
+        ("a.sd2", noise(9), 48_000, "'.sd2' names no known format"),
+        ("none/a.wav", noise(9), 48_000, "make it first"),
+        ("folder.wav", noise(9), 48_000, "exists and is not a file"),
+        ("a.mp3", noise(9), 96_000, "MP3 MPEG_LAYER_III, 1 channels, 96000 Hz"),
+        ("a.flac", noise(9, 9), 48_000, "9 channels"),
+        ("a.wve", noise(9), 48_000, "at 8000 Hz"),
+    ):
+        with pytest.raises(AudioFileError) as error:
+            write_audio(tmp_path / name, samples, rate)
+        assert expected in one_line(error)
+        assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write all")
+def test_a_folder_without_permission(tmp_path: Path, noise: Noise) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(AudioFileError, match="cannot write"):
+        write_audio(tmp_path / "a.wav", noise(9), 48_000)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+def test_what_is_no_file_is_not_replaced_by_one(tmp_path: Path, noise: Noise) -> None:
+    os.mkfifo(tmp_path / "pipe.wav")
+    with pytest.raises(AudioFileError, match="exists and is not a file"):
+        write_audio(tmp_path / "pipe.wav", noise(9), 48_000)
+    with pytest.raises(AudioFileError, match="not a file"):
+        read_audio(tmp_path / "pipe.wav")
+
+
+def test_a_link_stays_and_its_file_is_replaced(tmp_path: Path, noise: Noise) -> None:
+    (tmp_path / "there").mkdir()
+    link, target = tmp_path / "link.wav", tmp_path / "there" / "target.wav"
+    link.symlink_to(target)
+    write_audio(link, noise(9), 48_000)
+    assert link.is_symlink()
+    assert len(read_audio(target).samples) == 9
+
+
+@pytest.mark.parametrize("failure", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_an_interrupted_write_changes_nothing(
+    tmp_path: Path, noise: Noise, monkeypatch: pytest.MonkeyPatch, failure: BaseException
+) -> None:
+    path = tmp_path / "a.wav"
+    write_audio(path, noise(50), 48_000)
+    before = path.read_bytes()
+
+    def fail(*_: object) -> None:
+        raise failure
+
+    monkeypatch.setattr(files.os, "fsync", fail)
+    with pytest.raises((AudioFileError, KeyboardInterrupt)) as error:
+        write_audio(path, noise(99), 48_000)
+    if isinstance(failure, OSError):
+        assert "No space left on device" in str(error.value)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
+def test_a_killed_write_leaves_the_old_file(tmp_path: Path, noise: Noise) -> None:
+    """Killed in the middle: the destination is whole, beside it lies what has another suffix."""
+    path = tmp_path / "a.wav"
+    write_audio(path, noise(50), 48_000)
+    before = path.read_bytes()
+    code = """
+        import sys, numpy
+        from soloist.streaming.files import write_audio
+        write_audio(sys.argv[1], numpy.zeros((60_000_000, 2), numpy.float32), 48_000)
+    """
+    writer = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code), str(path)])
+    try:
+        while not any(part.stat().st_size > 1_000_000 for part in tmp_path.glob("*.part")):
+            assert writer.poll() is None
+            time.sleep(0.002)
+    finally:
+        writer.send_signal(signal.SIGKILL)
+        writer.wait()
+    assert path.read_bytes() == before
+    assert {left.suffix for left in tmp_path.iterdir()} == {".wav", ".part"}
