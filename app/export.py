@@ -19,18 +19,32 @@ def export(
         list[str],
         typer.Option("--query", "-q", metavar="WORDS", help="A sound to bake in; repeat it."),
     ],
+    name: Annotated[str, typer.Option("--name", help="What the bundle calls itself.")] = "solo",
+    card: Annotated[
+        Path | None, typer.Option("--card", metavar="FILE", help="Markdown to carry inside.")
+    ] = None,
 ) -> None:
     """Turn a trained checkpoint into a bundle that plays without torch."""
     try:
         from ..export.solo import export_bundle
     except ModuleNotFoundError as error:
-        if (error.name or "").startswith("soloist"):
-            raise  # not a missing extra, a broken install of ours
+        if (error.name or "").startswith(__name__.split(".")[0]):
+            raise  # a broken install of ours, not a missing extra
         raise SoloistError(
             f'export needs {error.name}, which is not installed: pip install "soloist[export]"'
         ) from error
     if not checkpoint.is_file():
         raise SoloistError(f"no checkpoint {str(checkpoint)!r}: give a file that training wrote")
     check_writable(output)
-    export_bundle(checkpoint, query, output)
-    say(f"written: {output}; `soloist info {output}` shows what it promises")
+    text = _read(card) if card else None
+    spec = export_bundle(checkpoint, query, output, name=name, card=text)
+    figures = ", ".join(f"{figure} {value:.3g}" for figure, value in spec.parity.items())
+    say(f"written: {output}; against torch: {figures}")
+
+
+def _read(card: Path) -> str:
+    try:
+        return card.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text"
+        raise SoloistError(f"cannot read the card {str(card)!r}: {reason}") from error

@@ -9,17 +9,20 @@ reference s (Le Roux et al., "SDR - half-baked or well done?", ICASSP 2019):
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-# Keeps the ratio of two energies finite: a perfect estimate scores 120 dB at most.
-FLOOR = 1e-12
+# Keeps figures finite: a perfect estimate scores no more, silence no less.
+CEILING = 120.0
+TINY = np.finfo(np.float64).tiny
 
 
 def si_sdr(estimate: ArrayLike, reference: ArrayLike) -> float:
     """Scale-invariant signal-to-distortion ratio in dB of two signals (samples,)."""
     e, s = _centred(estimate), _centred(reference)
-    wanted = (e @ s) / max(float(s @ s), FLOOR) * s
+    wanted = (e @ s) / max(float(s @ s), TINY) * s
     return _decibels(wanted, e - wanted)
 
 
@@ -42,5 +45,7 @@ def _centred(signal: ArrayLike) -> NDArray[np.float64]:
 
 def _decibels(signal: NDArray[np.float64], noise: NDArray[np.float64]) -> float:
     above, below = float(signal @ signal), float(noise @ noise)
-    floor = FLOOR * max(above, below, FLOOR)
-    return float(10 * np.log10(max(above, floor) / max(below, floor)))
+    if above == 0.0:
+        return -CEILING  # also where both are silent: a muted sound is no recovered one
+    below = max(below, above * 10 ** (-CEILING / 10))
+    return max(-CEILING, 10 * math.log10(above / below))

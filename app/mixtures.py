@@ -15,6 +15,7 @@ A row without a target file is "absent": the query names a sound that is not in 
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,44 +90,52 @@ def read_mixtures(path: Path) -> list[Mixture]:
     return mixtures
 
 
-def _mixture(row: Mapping[str, str | None], where: str) -> Mixture:
-    def number(text: str, column: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = np.nan
-        if not np.isfinite(value):
-            raise SoloistError(f"{where}: {column} should be a number, found {text!r}")
-        return value
-
+def _mixture(row: Mapping[str | None, str | None], where: str) -> Mixture:
     if None in row or None in row.values():
         raise SoloistError(f"{where}: the row does not have as many fields as the header")
-    cell = {column: text or "" for column, text in row.items()}
-    parts = [cell[f"interferer_{c}"].split("|") for c in ("files", "starts_s", "offsets_s")]
-    if len({len(part) for part in parts}) > 1:
+    cell = {column or "": text or "" for column, text in row.items()}
+    columns = [cell[f"interferer_{part}"].split("|") for part in ("files", "starts_s", "offsets_s")]
+    if len({len(column) for column in columns}) > 1:
         raise SoloistError(f"{where}: interferers' files, starts and offsets differ in number")
-    interferers = tuple(
-        Excerpt(file, number(start, "interferer_starts_s"), number(offset, "interferer_offsets_s"))
-        for file, start, offset in zip(*parts, strict=True)
-    )
+    seconds = _number(cell["duration_s"], f"{where}: duration_s")
+    if round(seconds * RATE) < FRAME:
+        raise SoloistError(f"{where}: duration_s should be 0.02 or more, found {seconds}")
     target = None
     if cell["target_file"]:
-        start = number(cell["target_start_s"], "target_start_s")
-        target = Excerpt(cell["target_file"], start, number(cell["target_offset_s"], "offset"))
-    duration = number(cell["duration_s"], "duration_s")
-    if round(duration * RATE) < FRAME:
-        raise SoloistError(f"{where}: duration_s should be 0.02 or more, found {duration}")
+        start, offset = cell["target_start_s"], cell["target_offset_s"]
+        target = _excerpt(cell["target_file"], start, offset, f"{where}: target")
     return Mixture(
         id=cell["id"],
         query=cell["query"],
         query_kind=cell["query_kind"],
         target_class=cell["target_class"],
-        n_sources=int(number(cell["n_sources"], "n_sources")),
-        duration_s=duration,
+        n_sources=int(_number(cell["n_sources"], f"{where}: n_sources")),
+        duration_s=seconds,
         target=target,
-        interferers=interferers,
-        snr_db=number(cell["snr_db"], "snr_db") if target else 0.0,
+        interferers=tuple(
+            _excerpt(file, start, offset, f"{where}: interferer")
+            for file, start, offset in zip(*columns, strict=True)
+        ),
+        snr_db=_number(cell["snr_db"], f"{where}: snr_db") if target else 0.0,
     )
+
+
+def _excerpt(file: str, start: str, offset: str, where: str) -> Excerpt:
+    times = _number(start, f"{where}_start_s"), _number(offset, f"{where}_offset_s")
+    if min(times) < 0:
+        name = "start_s" if times[0] < 0 else "offset_s"
+        raise SoloistError(f"{where}_{name} should not be negative, found {min(times):g}")
+    return Excerpt(file, *times)
+
+
+def _number(text: str, where: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise SoloistError(f"{where} should be a number, found {text!r}")
+    return value
 
 
 def render(mixture: Mixture, root: Path) -> tuple[Samples, Samples]:

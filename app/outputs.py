@@ -51,7 +51,7 @@ def make_folder(path: Path) -> None:
 
 def _check_folder(path: Path) -> None:
     if not os.access(path, os.W_OK):
-        raise SoloistError(f"cannot write to the folder {str(path)!r}: permission denied")
+        raise SoloistError(f"cannot write into the folder {str(path)!r}: permission denied")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -1,0 +1,139 @@
+"""Bad input: one clear line, exit code 2, and nothing written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def refused(soloist: Run, *line: object) -> str:
+    """Run a command that must refuse; nothing may have come or gone in the folder."""
+    before = sorted(os.listdir())
+    message: str = soloist(*line).refusal
+    assert sorted(os.listdir()) == before
+    return message
+
+
+def test_missing_file(soloist: Run, toy: str) -> None:
+    message = refused(soloist, "separate", "nowhere.wav", "out.wav", "-m", toy)
+    assert "'nowhere.wav'" in message and "no such file" in message
+
+
+def test_a_folder_instead_of_a_file(soloist: Run, toy: str) -> None:
+    Path("folder.wav").mkdir()
+    assert "not a file" in refused(soloist, "separate", "folder.wav", "out.wav", "-m", toy)
+
+
+def test_not_audio(soloist: Run, toy: str) -> None:
+    Path("notes.wav").write_text("these are words")
+    assert "'notes.wav'" in refused(soloist, "separate", "notes.wav", "out.wav", "-m", toy)
+
+
+def test_zero_length(soloist: Run, toy: str) -> None:
+    soundfile.write("empty.wav", np.zeros((0, 1)), 48000)
+    assert "no samples" in refused(soloist, "separate", "empty.wav", "out.wav", "-m", toy)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_samples_that_are_no_numbers(soloist: Run, toy: str, value: float) -> None:
+    samples = np.zeros((100, 2))
+    samples[42, 1] = value
+    soundfile.write("bad.wav", samples, 48000, subtype="FLOAT")
+    assert "frame 42" in refused(soloist, "separate", "bad.wav", "out.wav", "-m", toy)
+
+
+def test_a_model_that_is_no_bundle(soloist: Run, recording: Callable[..., Path]) -> None:
+    source = recording()
+    Path("text.onnx").write_text("not a model")
+    assert "text.onnx" in refused(soloist, "separate", source, "out.wav", "-m", "text.onnx")
+    assert "nomodel" in refused(soloist, "separate", source, "out.wav", "-m", "nomodel")
+    for command in ("info", "queries", "live", "demo"):
+        assert "text.onnx" in refused(soloist, command, "-m", "text.onnx")
+
+
+def test_an_onnx_model_that_is_no_bundle(soloist: Run, toy: str) -> None:
+    onnx = pytest.importorskip("onnx")
+    model = onnx.load(toy)
+    del model.metadata_props[:]
+    onnx.save(model, "bare.onnx")
+    assert "no Soloist bundle" in refused(soloist, "info", "bare.onnx")
+
+
+def test_unknown_words_without_an_encoder(
+    soloist: Run, toy: str, recording: Callable[..., Path]
+) -> None:
+    message = refused(soloist, "separate", recording(), "out.wav", "-m", toy, "-q", "dogg")
+    assert "'dogg'" in message and "dog" in message
+
+
+def test_empty_words(soloist: Run, toy: str, recording: Callable[..., Path]) -> None:
+    assert "name a sound" in refused(
+        soloist, "separate", recording(), "out.wav", "-m", toy, "-q", " "
+    )
+
+
+def test_unknown_compute_device(soloist: Run, toy: str, recording: Callable[..., Path]) -> None:
+    source = recording()
+    message = refused(soloist, "separate", source, "out.wav", "-m", toy, "--device", "abacus")
+    assert "abacus" in message
+
+
+def test_unknown_audio_device(soloist: Run, toy: str) -> None:
+    # With sound devices or without: there is none of this name, or none at all.
+    message = refused(soloist, "live", "-m", toy, "--input-device", "a device of this name")
+    assert "device" in message
+
+
+@pytest.mark.parametrize("output", ["nowhere/out.wav", "out.xyz", "out", "folder.wav"])
+def test_unwritable_output(
+    soloist: Run, toy: str, recording: Callable[..., Path], output: str
+) -> None:
+    source = recording()
+    Path("folder.wav").mkdir()
+    assert f"'{output}'" in refused(soloist, "separate", source, output, "-m", toy)
+
+
+def test_a_folder_that_may_not_be_written_to(
+    soloist: Run, toy: str, recording: Callable[..., Path]
+) -> None:
+    source = recording()
+    locked = Path("locked")
+    locked.mkdir(mode=0o500)
+    if os.access(locked, os.W_OK):  # root may write everywhere but into the kernel's own files
+        locked = Path("/proc")
+    output = locked / "out.wav"
+    assert f"'{output}'" in refused(soloist, "separate", source, output, "-m", toy)
+
+
+def test_a_container_that_cannot_hold_the_recording(
+    soloist: Run, toy: str, recording: Callable[..., Path]
+) -> None:
+    source = recording(channels=20)  # FLAC ends at 8
+    assert "'out.flac'" in refused(soloist, "separate", source, "out.flac", "-m", toy)
+    # Several files are refused before the first is written.
+    refused(soloist, "separate", source, "out.flac", "-m", toy, "-q", "dog", "-q", "rain")
+
+
+def test_demo_where_no_folder_can_be(soloist: Run, toy: str) -> None:
+    Path("taken").write_text("a file")
+    assert "'taken'" in refused(soloist, "demo", "-m", toy, "-o", "taken")
+
+
+def test_export_without_a_checkpoint(soloist: Run) -> None:
+    pytest.importorskip("torch")
+    assert "nowhere.pt" in refused(soloist, "export", "nowhere.pt", "out.onnx", "-q", "dog")
+    Path("words.pt").write_text("no checkpoint")
+    assert "words.pt" in refused(soloist, "export", "words.pt", "out.onnx", "-q", "dog")

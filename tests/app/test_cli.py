@@ -1,0 +1,128 @@
+"""How the command line behaves as a whole: help, exit codes, streams, and what it never loads."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import soundfile
+
+from soloist import __version__
+from soloist.runtime.bundle import Bundle
+from soloist.runtime.errors import DeviceLost
+
+Run = Callable[..., Any]
+COMMANDS = ("demo", "devices", "live", "separate", "info", "export", "queries", "evaluate")
+
+
+def test_without_arguments_it_helps(soloist: Run) -> None:
+    result = soloist()
+    assert result.code == 0
+    for command in COMMANDS:
+        assert f"  {command} " in result.out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(soloist: Run, command: str) -> None:
+    result = soloist(command, "-h")
+    assert result.code == 0
+    assert result.out.startswith(f"Usage: soloist {command} ")
+    assert result.err == ""
+
+
+def test_version(soloist: Run) -> None:
+    assert soloist("--version").out == f"soloist {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (["frobnicate"], "No such command 'frobnicate'. (soloist --help says more)"),
+        (["separate", "--frob"], "No such option: --frob (soloist separate --help says more)"),
+        (["separate", "in.wav"], "OUT"),
+        (["separate", "in.wav", "out.wav", "--block-size", "0"], "--block-size"),
+        (["separate", "in.wav", "out.wav", "-b", "many"], "--block-size"),
+        (["live", "--channels", "0"], "--channels"),
+        (["queries", "-n", "0"], "--count"),
+        (["evaluate"], "--mixtures"),
+    ],
+)
+def test_a_wrong_command_line_is_refused_in_one_line(
+    soloist: Run, line: list[str], expected: str
+) -> None:
+    assert expected in soloist(*line).refusal
+
+
+def test_a_fault_of_ours_is_one_line_and_a_hint(
+    soloist: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(name: str) -> None:
+        raise RuntimeError("out of\ncheese")
+
+    monkeypatch.setattr(Bundle, "open", fail)
+    result = soloist("info")
+    assert result.code == 1
+    assert result.err == (
+        "soloist: a fault of ours, RuntimeError: out of cheese; --debug shows where\n"
+    )
+    result = soloist("info", "--debug")
+    assert result.code == 1
+    assert "Traceback" in result.err and "out of\ncheese" in result.err
+
+
+@pytest.mark.parametrize(
+    ("raised", "code"), [(KeyboardInterrupt(), 130), (DeviceLost("the cable came out"), 3)]
+)
+def test_exit_codes_of_the_other_endings(
+    soloist: Run, monkeypatch: pytest.MonkeyPatch, raised: BaseException, code: int
+) -> None:
+    def fail(name: str) -> None:
+        raise raised
+
+    monkeypatch.setattr(Bundle, "open", fail)
+    result = soloist("info")
+    assert result.code == code
+    assert "Traceback" not in result.err
+
+
+def test_ctrl_c_leaves_nothing_half_written(toy: str, tmp_path: Path) -> None:
+    # Several minutes of 8 channels: seconds of work, so the signal comes in the midst of it.
+    soundfile.write(tmp_path / "long.wav", [[0.0] * 8] * 48000 * 1, 48000)
+    with soundfile.SoundFile(tmp_path / "long.wav", "r+") as file:
+        second = file.read(always_2d=True)
+        for _ in range(120):
+            file.write(second)
+    output = tmp_path / "out.wav"
+    command = ["separate", tmp_path / "long.wav", output, "--model", toy]
+    with subprocess.Popen(
+        [sys.executable, "-m", "soloist", *map(str, command)], stderr=subprocess.PIPE, text=True
+    ) as process:
+        time.sleep(1.5)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert err == ""
+    assert sorted(os.listdir(tmp_path)) == ["long.wav"]
+
+
+def test_live_plane_commands_load_no_torch(toy: str, tmp_path: Path) -> None:
+    lines = [["--help"], ["info", toy], ["queries", "-m", toy, "dog"], ["queries", "-m", toy]]
+    lines.append(["separate", "in.wav", "out.wav", "-m", toy, "-q", "dog"])
+    soundfile.write(tmp_path / "in.wav", [0.1] * 4800, 48000)
+    code = (
+        "import sys\nfrom soloist.app.cli import run\n"
+        f"for line in {lines!r}:\n    assert run(line) == 0, line\n"
+        "heavy = {'torch', 'onnx', 'sentence_transformers', 'transformers', 'sounddevice'}\n"
+        "print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert result.stderr.splitlines()[-1] == "[]"

@@ -1,0 +1,135 @@
+"""`soloist separate`: what comes out is as long, as fast and as wide as what went in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from soloist.app.separate import targets_beside
+
+Run = Callable[..., Any]
+Make = Callable[..., Path]
+
+
+@pytest.mark.parametrize(
+    ("name", "subtype", "rate", "channels"),
+    [
+        ("in.wav", "PCM_16", 48000, 1),
+        ("in.wav", "FLOAT", 48000, 2),
+        ("in.flac", "PCM_24", 44100, 2),
+        ("in.aiff", "PCM_16", 22050, 1),
+        ("in.wav", "PCM_24", 96000, 3),
+        ("in.ogg", "VORBIS", 44100, 1),
+        ("in.wav", "PCM_16", 8000, 6),
+    ],
+)
+def test_length_rate_channels_and_subtype_stay(
+    soloist: Run, toy: str, recording: Make, name: str, subtype: str, rate: int, channels: int
+) -> None:
+    source = recording(name, rate=rate, channels=channels, subtype=subtype)
+    target = source.with_name(f"out{source.suffix}")
+    result = soloist("separate", source, target, "-m", toy, "-q", "dog")
+    assert result.code == 0 and result.out == ""
+    before, after = soundfile.info(source), soundfile.info(target)
+    assert (after.frames, after.samplerate, after.channels) == (
+        before.frames,
+        before.samplerate,
+        before.channels,
+    )
+    assert after.subtype == subtype
+    assert sorted(p.name for p in source.parent.iterdir()) == sorted([name, target.name])
+
+
+@pytest.mark.parametrize(
+    ("output", "subtype"), [("out.wav", "FLOAT"), ("out.flac", "PCM_16"), ("out.ogg", "VORBIS")]
+)
+def test_another_container_takes_what_it_can_hold(
+    soloist: Run, toy: str, recording: Make, output: str, subtype: str
+) -> None:
+    source = recording(subtype="FLOAT")
+    target = source.with_name(output)
+    assert soloist("separate", source, target, "-m", toy).code == 0
+    assert soundfile.info(target).subtype == subtype
+
+
+@pytest.mark.parametrize("rate", [48000, 44100])
+def test_block_size_changes_no_bit(soloist: Run, toy: str, recording: Make, rate: int) -> None:
+    source = recording(rate=rate, channels=2, subtype="FLOAT")
+    outputs = []
+    for block in (None, 1, 100, 128, 5000, 48000):
+        target = source.with_name(f"out-{block}.wav")
+        option = [] if block is None else ["--block-size", block]
+        assert soloist("separate", source, target, "-m", toy, "-q", "rain", *option).code == 0
+        outputs.append(soundfile.read(target, dtype="float32")[0])
+    for output in outputs[1:]:
+        np.testing.assert_array_equal(output, outputs[0])
+
+
+def test_keep_and_remove_sum_to_the_input(soloist: Run, toy: str, recording: Make) -> None:
+    source = recording(subtype="FLOAT")
+    parts = []
+    for side in ("--keep", "--remove"):
+        target = source.with_name(f"out{side}.wav")
+        assert soloist("separate", source, target, "-m", toy, "-q", "dog", side).code == 0
+        parts.append(soundfile.read(target)[0])
+    given = soundfile.read(source)[0]
+    assert np.abs(parts[0]).max() > 0.01
+    np.testing.assert_allclose(parts[0] + parts[1], given, atol=2e-6)
+
+
+def test_several_queries_give_a_file_each_and_the_rest(
+    soloist: Run, toy: str, recording: Make
+) -> None:
+    source = recording(channels=2, subtype="FLOAT")
+    line = ["separate", source, source.with_name("out.wav"), "-m", toy]
+    assert soloist(*line, "-q", "Barking dog!", "-q", "rain").code == 0
+    names = ["out-barking-dog.wav", "out-rain.wav", "out-residual.wav"]
+    assert sorted(p.name for p in source.parent.glob("out*")) == names
+    parts = [soundfile.read(source.with_name(name))[0] for name in names]
+    np.testing.assert_allclose(sum(parts), soundfile.read(source)[0], atol=2e-6)
+
+
+def test_several_queries_removed_give_one_file(soloist: Run, toy: str, recording: Make) -> None:
+    source = recording(subtype="FLOAT")
+    line = [source, source.with_name("out.wav"), "-m", toy, "-q", "dog", "-q", "rain"]
+    assert soloist("separate", *line).code == 0
+    assert soloist("separate", *line, "--remove").code == 0
+    rest = soundfile.read(source.with_name("out.wav"))[0]
+    residual = soundfile.read(source.with_name("out-residual.wav"))[0]
+    np.testing.assert_allclose(rest, residual, atol=2e-6)
+
+
+def test_baked_queries_are_the_default(
+    soloist: Run, toy_bundle: Callable[..., Any], recording: Make
+) -> None:
+    source = recording()
+    model = toy_bundle(queries=2).path
+    assert soloist("separate", source, source.with_name("out.wav"), "-m", model).code == 0
+    names = {p.name for p in source.parent.glob("out*")}
+    assert names == {"out-dog.wav", "out-rain.wav", "out-residual.wav"}
+
+
+def test_the_input_itself_can_be_replaced(soloist: Run, toy: str, recording: Make) -> None:
+    source = recording()
+    before = soundfile.read(source)[0]
+    assert soloist("separate", source, source, "-m", toy).code == 0
+    after = soundfile.read(source)[0]
+    assert len(after) == len(before) and not np.array_equal(after, before)
+
+
+def test_names_beside_never_collide() -> None:
+    words = ["a dog", "A DOG!", "residual", "???", "Hündin"]
+    names = [path.name for path in targets_beside(Path("x.wav"), words)]
+    assert names == [
+        "x-a-dog.wav",
+        "x-a-dog-2.wav",
+        "x-residual-2.wav",
+        "x-query.wav",
+        "x-hündin.wav",
+        "x-residual.wav",
+    ]
