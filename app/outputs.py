@@ -20,7 +20,10 @@ def check_writable(path: Path) -> None:
         raise SoloistError(
             f"cannot write {str(path)!r}: no folder {str(path.parent)!r}; make it first"
         )
-    _check_folder(path.parent)
+    if not os.access(path.parent, os.W_OK):
+        raise SoloistError(
+            f"cannot write {str(path)!r}: its folder is read-only or another user's; choose another"
+        )
 
 
 def check_audio_writable(path: Path, sample_rate: int, channels: int, subtype: str) -> None:
@@ -46,12 +49,7 @@ def make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SoloistError(f"cannot make the folder {str(path)!r}: {error.strerror}") from error
-    _check_folder(path)
-
-
-def _check_folder(path: Path) -> None:
-    if not os.access(path, os.W_OK):
-        raise SoloistError(f"cannot write into the folder {str(path)!r}: permission denied")
+    check_writable(path / "picture.png")
 
 
 def write_text(path: Path, text: str) -> None:
