@@ -13,7 +13,6 @@ import soundfile
 from numpy.typing import NDArray
 
 from soloist.runtime.errors import AudioFileError
-from soloist.streaming import files
 from soloist.streaming.files import read_audio, write_audio
 
 Audio = NDArray[np.float32]
@@ -28,7 +27,7 @@ LOSSY = {"mp3", "ogg", "oga", "opus"}
 @pytest.mark.parametrize("suffix", [*FORMATS, "aif", "aifc", "oga", "opus", "snd", "FLAC"])
 def test_every_format_comes_back(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"sound.{suffix}"
-    samples = 0.5 * np.sin(2 * np.pi * np.arange(4801, dtype=np.float32)[:, None] / 100)
+    samples = (0.5 * np.sin(2 * np.pi * np.arange(4801) / 100)).astype(np.float32)[:, None]
     if suffix in FIXED_RATE:
         with pytest.raises(AudioFileError, match="cannot write"):
             write_audio(path, samples, 48_000)
@@ -177,7 +176,7 @@ def test_an_interrupted_write_changes_nothing(
     def fail(*_: object) -> None:
         raise failure
 
-    monkeypatch.setattr(files.os, "fsync", fail)
+    monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises((AudioFileError, KeyboardInterrupt)) as error:
         write_audio(path, noise(99), 48_000)
     if isinstance(failure, OSError):

@@ -1,0 +1,279 @@
+"""What a hop costs: percentiles, the network's and the engine's share, and each further query.
+
+    python -m soloist.benchmarks.latency [MODEL] [--queries 1,2,4,8] [--json]
+
+One hop is one block. Two ways of playing: *back to back*, where caches stay warm, and *paced*, a
+hop each time one is due as in live play, where the rest of the machine runs in between. The numbers
+of queries take turns in short rounds, so that a busy moment of the machine falls on all of them.
+The figures are wall-clock times of `Processor.process` on one thread, garbage collection off, the
+first hops of each round not counted.
+"""
+
+import argparse
+import gc
+import json
+import math
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..runtime.bundle import Bundle
+from ..runtime.errors import SoloistError
+from ..runtime.session import HopSession, Session
+from ..streaming.processor import Processor
+from .environment import environment, environment_line
+
+Samples = NDArray[np.float32]
+Durations = NDArray[np.float64]
+
+ROUND = 250  # hops played in a row before the next number of queries has its turn
+WARM_UP = 20  # hops at the start of a round that are not counted
+PERCENTILES = (50.0, 95.0, 99.0, 99.9)
+STAGES = ("window_fft", "network", "mix_overlap_add")
+
+
+class TimedSession:
+    """A session that notes when its step began and ended, in nanoseconds."""
+
+    def __init__(self, session: Session) -> None:
+        self.spec = session.spec
+        self.spectrum = session.spectrum
+        self.stems = session.stems
+        self.queries = session.queries
+        self.state_size = session.state_size
+        self.provider = session.provider
+        self.reset = session.reset
+        self.set_conditioning = session.set_conditioning
+        self._step = session.step
+        self.began = self.ended = 0
+
+    def step(self) -> None:
+        self.began = time.perf_counter_ns()
+        self._step()
+        self.ended = time.perf_counter_ns()
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Durations of hops in microseconds: `stages` [hops, 3] as in `STAGES`, which sum to a hop."""
+
+    queries: int
+    paced: bool
+    hop_us: float
+    stages: Durations
+
+    @property
+    def hops(self) -> Durations:
+        return self.stages.sum(axis=1)
+
+    def json(self) -> dict[str, object]:
+        """Percentiles of a hop, medians of its parts, shares of the time that a hop lasts."""
+        hops = self.hops
+        medians = np.median(self.stages, axis=0)
+        us = {f"p{p:g}": float(v) for p, v in zip(PERCENTILES, self._percentiles(), strict=True)}
+        return {
+            "queries": self.queries,
+            "paced": self.paced,
+            "hops": len(hops),
+            "us": {**us, "max": float(hops.max())},
+            "median_us": dict(zip(STAGES, medians.tolist(), strict=True)),
+            "engine_us": self.engine_us,
+            "engine_share": self.engine_us / float(np.median(hops)),
+            "rtf": us["p50"] / self.hop_us,
+            "rtf_p99": us["p99"] / self.hop_us,
+            "late": int(np.count_nonzero(hops > self.hop_us)),
+        }
+
+    @property
+    def engine_us(self) -> float:
+        """Median of all but the network."""
+        return float(np.median(self.hops - self.stages[:, STAGES.index("network")]))
+
+    def row(self) -> str:
+        p = [*self._percentiles(), self.hops.max()]
+        window, network, mix = np.median(self.stages, axis=0)
+        median = np.median(self.hops)
+        return (
+            f"{self.queries:>7}  {'paced' if self.paced else 'back to back':<12}"
+            + "".join(f"{value:>9.1f}" for value in p)
+            + f"{window:>9.1f}{network:>9.1f}{mix:>9.1f}"
+            + f"{self.engine_us:>9.1f}{self.engine_us / median:>7.0%}"
+            + f"{median / self.hop_us:>8.3f}{np.count_nonzero(self.hops > self.hop_us):>6}"
+        )
+
+    def _percentiles(self) -> list[float]:
+        return [float(value) for value in np.percentile(self.hops, PERCENTILES)]
+
+
+HEADER = (
+    f"{'queries':>7}  {'':<12}"
+    + "".join(f"{name:>9}" for name in ("p50", "p95", "p99", "p99.9", "max"))
+    + "".join(f"{name:>9}" for name in ("window", "network", "mix", "engine"))
+    + f"{'share':>7}{'RTF':>8}{'late':>6}"
+)
+
+
+class Player:
+    """A processor of so many queries, played a hop at a time; keeps the durations."""
+
+    def __init__(self, bundle: Bundle, queries: int, device: str) -> None:
+        # What the words are does not change the time.
+        rng = np.random.default_rng(0)
+        size = (queries, bundle.conditioning_size)
+        conditioning = rng.standard_normal(size).astype(np.float32)
+        self.queries = queries
+        self.session = TimedSession(Session(bundle, device=device, conditioning=conditioning))
+        timed: HopSession = self.session
+        self._processor = Processor(timed)
+        self.hop = bundle.spec.frames.hop
+        self._processor.prepare(bundle.spec.sample_rate, self.hop, 1, block=self.hop)
+        self._audio = (0.1 * rng.standard_normal((64, self.hop, 1))).astype(np.float32)
+        self._out = np.zeros((self.hop, 1), np.float32)
+
+    def play(self, hops: int, hop_seconds: float | None) -> Durations:
+        """Durations in microseconds [hops, 3] as in `STAGES`; a hop each `hop_seconds`, or None."""
+        session, process, out = self.session, self._processor.process, self._out
+        stamps = np.zeros((WARM_UP + hops, 4), np.int64)
+        due = time.perf_counter()
+        for index in range(WARM_UP + hops):
+            if hop_seconds is not None:
+                due += hop_seconds
+                time.sleep(max(0.0, due - time.perf_counter()))
+            began = time.perf_counter_ns()
+            process(self._audio[index % 64], out)
+            ended = time.perf_counter_ns()
+            stamps[index] = began, session.began, session.ended, ended
+        return np.diff(stamps[WARM_UP:], axis=1) / 1000.0
+
+
+def measure(players: Sequence[Player], hops: int, hop_seconds: float, paced: bool) -> list[Figures]:
+    """Play each player for at least `hops` hops, in rounds."""
+    taken: list[list[Durations]] = [[] for _ in players]
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(math.ceil(hops / ROUND)):
+            for player, durations in zip(players, taken, strict=True):
+                durations.append(player.play(min(ROUND, hops), hop_seconds if paced else None))
+    finally:
+        gc.enable()
+    return [
+        Figures(player.queries, paced, hop_seconds * 1e6, np.concatenate(durations))
+        for player, durations in zip(players, taken, strict=True)
+    ]
+
+
+def further_queries(figures: Sequence[Figures]) -> dict[int, float]:
+    """What each query after the first adds, as a share of a hop with the fewest; by their number.
+
+    Of figures of one way of playing, from one run.
+    """
+    first = figures[0]
+    base = float(np.median(first.hops))
+    return {
+        more.queries: (float(np.median(more.hops)) / base - 1) / (more.queries - first.queries)
+        for more in figures[1:]
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure and print; the exit code, 2 for a model or device that cannot be used."""
+    options = _parse(arguments)
+    try:
+        bundle = Bundle.open(options.model)
+        players = [Player(bundle, queries, options.device) for queries in options.queries]
+    except SoloistError as error:
+        print(f"soloist: {error}", file=sys.stderr)
+        return error.exit_code
+    machine = environment()
+    hop_seconds = bundle.spec.frames.hop / bundle.spec.sample_rate
+    warm = measure(players, options.hops, hop_seconds, paced=False)
+    paced = measure(players, options.paced_hops, hop_seconds, paced=True)
+    provider = players[0].session.provider
+    if options.json:
+        print(json.dumps(report(bundle, machine, provider, warm, paced), indent=1))
+    else:
+        print(table(bundle, machine, provider, warm, paced))
+    return 0
+
+
+def report(
+    bundle: Bundle,
+    machine: dict[str, object],
+    provider: str,
+    warm: Sequence[Figures],
+    paced: Sequence[Figures],
+) -> dict[str, object]:
+    """All figures as plain values for JSON."""
+    spec = bundle.spec
+    return {
+        "environment": machine,
+        "model": {"name": spec.name, "version": spec.version, "path": str(bundle.path)},
+        "sample_rate": spec.sample_rate,
+        "n_fft": spec.frames.n_fft,
+        "hop": spec.frames.hop,
+        "provider": provider,
+        "figures": [figures.json() for figures in (*warm, *paced)],
+        "further_query": {"back_to_back": further_queries(warm), "paced": further_queries(paced)},
+    }
+
+
+def table(
+    bundle: Bundle,
+    machine: dict[str, object],
+    provider: str,
+    warm: Sequence[Figures],
+    paced: Sequence[Figures],
+) -> str:
+    """The same for people."""
+    spec = bundle.spec
+    lines = [
+        environment_line(machine),
+        f"{spec.name} {spec.version}: hop {spec.frames.hop} samples = {warm[0].hop_us:.0f} µs, "
+        f"n_fft {spec.frames.n_fft}, {spec.sample_rate} Hz, mono, on {provider}, one thread; "
+        f"{len(warm[0].stages)} hops each back to back, {len(paced[0].stages)} paced",
+        "",
+        "µs a hop; window, network, mix: medians of the parts; engine: all but the network, and",
+        "its share; RTF: p50 of a hop's duration; late: hops that took longer than they last",
+        HEADER,
+        *(figures.row() for figures in (*warm, *paced)),
+        "",
+    ]
+    for name, figures in (("back to back", warm), ("paced", paced)):
+        added = [f"{share:+.1%} (of {n})" for n, share in further_queries(figures).items()]
+        if added:
+            lines.append(f"each further query, {name}: {', '.join(added)}")
+    return "\n".join(lines)
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m soloist.benchmarks.latency", description="What a hop costs."
+    )
+    parser.add_argument("model", nargs="?", default="solo", help="shipped name or path of a bundle")
+    parser.add_argument("--queries", type=_counts, default=(1, 2, 4, 8), help="such as 1,2,4,8")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda[:n] or auto")
+    parser.add_argument("--hops", type=_count, default=20_000, help="back to back, for each number")
+    parser.add_argument(
+        "--paced-hops", type=_count, default=4_000, help="at the hop rate, for each"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
+    return parser.parse_args(arguments)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a number of at least 1, found {text!r}")
+    return int(text)
+
+
+def _counts(text: str) -> tuple[int, ...]:
+    return tuple(sorted({_count(part) for part in text.split(",")}))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
