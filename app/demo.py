@@ -16,6 +16,7 @@ from ..runtime.bundle import Bundle
 from ..runtime.errors import SoloistError
 from ..runtime.queries import conditioning_for
 from ..runtime.session import Session
+from ..separators.encoders import load_encoder
 from ..streaming.files import read_audio, write_audio
 from ..streaming.latency import Latency
 from ..streaming.processor import Processor
@@ -99,7 +100,7 @@ def play(bundle: Bundle, scene: Scene, device: str) -> Take:
             f"the demo's recording has {rate} Hz, the model {bundle.spec.name!r} works at "
             f"{bundle.spec.sample_rate} Hz; `soloist separate` takes any rate"
         )
-    conditioning = conditioning_for(bundle, [scene.query])
+    conditioning = conditioning_for(bundle, [scene.query], load_encoder)
     session = Session(bundle, device=device, conditioning=conditioning)
     processor = Processor(session)
     processor.prepare(rate, BLOCK, 1, block=BLOCK)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..runtime.bundle import Bundle
 from ..runtime.queries import conditioning_for
 from ..runtime.session import Session
+from ..separators.encoders import load_encoder
 from ..streaming.offline import separate_array
 from ..streaming.processor import Processor
 from .metrics import attenuation, sdr, si_sdr
@@ -39,7 +40,7 @@ def evaluate_model(
     before the work begins.
     """
     words = sorted({mixture.query for mixture in mixtures})
-    conditionings = dict(zip(words, conditioning_for(bundle, words), strict=True))
+    conditionings = dict(zip(words, conditioning_for(bundle, words, load_encoder), strict=True))
     session = Session(bundle, device=device, conditioning=conditionings[words[0]][None])
     processor = Processor(session)
     for mixture in mixtures:

@@ -8,8 +8,9 @@ import typer
 
 from ..runtime.bundle import Bundle
 from ..runtime.errors import QueryError
-from ..runtime.queries import load_encoder
+from ..runtime.queries import open_encoder
 from ..runtime.vocabulary import Vocabulary
+from ..separators.encoders import load_encoder
 from .console import emit_json
 from .options import SHIPPED, Json, Model
 
@@ -56,7 +57,7 @@ def _neighbours(vocabulary: Vocabulary, asked: str, count: int) -> list[tuple[st
     if vocabulary.find(asked) is not None:
         return vocabulary.nearest(asked, count)
     try:
-        encoder = load_encoder(vocabulary.encoder)
+        encoder = open_encoder(vocabulary.encoder, load_encoder)
     except QueryError:
         return vocabulary.nearest(asked, count)
     return vocabulary.nearest(encoder.encode([asked])[0], count)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..runtime.bundle import Bundle
 from ..runtime.queries import conditioning_for
+from ..separators.encoders import load_encoder
 from ..streaming.files import Recording, read_audio, write_audio
 from ..streaming.offline import separate_array
 from ..streaming.processor import Processor
@@ -48,7 +49,7 @@ def separate(
     bundle = Bundle.open(model)
     recording = read_audio(source)
     words = query or [baked.name for baked in bundle.spec.queries]
-    conditioning = conditioning_for(bundle, query) if query else None
+    conditioning = conditioning_for(bundle, query, load_encoder) if query else None
     targets = [target] if len(words) == 1 or not keep else targets_beside(target, words)
     for path in targets:
         rate, channels = recording.sample_rate, recording.samples.shape[1]
