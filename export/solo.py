@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..runtime.errors import BundleError, QueryError
-from ..runtime.queries import load_encoder
+from ..runtime.queries import open_encoder
 from ..runtime.spec import Frames, Query, Spec
 from ..runtime.vocabulary import Vocabulary
 from ..separators.checkpoints import Checkpoint, load_checkpoint
+from ..separators.encoders import load_encoder
 from ..separators.solo import Solo
 from .graph import conditioner_graph, hop_graph
 from .parity import parity
@@ -62,7 +63,10 @@ def export_bundle(
     with torch.no_grad():
         conditioning = trained.network.condition(torch.from_numpy(embeddings)).numpy()
     model = hop_graph(trained.network, spec.frames.bins, conditioning)
-    extras = {"soloist.vocabulary": vocabulary.to_json(), "soloist.conditioner": _conditioner(trained)}
+    extras = {
+        "soloist.vocabulary": vocabulary.to_json(),
+        "soloist.conditioner": _conditioner(trained),
+    }
     if card:
         extras["soloist.card"] = card
     partial = output.with_name(f".{output.name}.partial")
@@ -94,7 +98,7 @@ def _vocabulary(trained: Checkpoint, queries: Sequence[str]) -> Vocabulary:
     """The phrases of training and the baked words, embedded and rounded as they are stored."""
     classes: dict[str, list[str]] = trained.facts["vocabulary"]
     phrases = sorted({*queries, *(phrase for members in classes.values() for phrase in members)})
-    encoder = load_encoder(trained.facts["encoder"])
+    encoder = open_encoder(trained.facts["encoder"], load_encoder)
     embeddings = encoder.encode(phrases).astype(np.float16)
     return Vocabulary(encoder.name, phrases, embeddings, classes)
 

@@ -12,7 +12,6 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-
 ACTIVE_FRAME = 960
 """Samples of the frames over which active power is measured: 20 ms at 48 kHz."""
 

@@ -69,9 +69,7 @@ def si_sdr(estimate: Signal, source: Signal) -> float:
     return float(10 * np.log10((projection @ projection + 1e-20) / (error @ error + 1e-20)))
 
 
-def _place(
-    path: Path, start: float, offset: float, samples: int, sample_rate: int
-) -> Signal:
+def _place(path: Path, start: float, offset: float, samples: int, sample_rate: int) -> Signal:
     audio, _ = soundfile.read(path, dtype="float64")
     audio = audio[round(start * sample_rate) :]
     begin = round(offset * sample_rate)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from .clips import Clip, active_power
 
+
 @dataclass(frozen=True)
 class Batch:
     """Random mixtures and what is asked of them.

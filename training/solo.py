@@ -18,16 +18,16 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from ..separators.encoders import MINILM
 from ..separators.solo import Solo, SoloConfig
 from .clips import load_clips, manifest_hash, vocabulary
 from .development import Development
 from .losses import BandEnergies, log_error, mask_error
 from .mixtures import Batch, MixtureMaker
-from .phrases import ENCODER, embed
+from .phrases import embed
 
 AVERAGE_DECAY = 0.999
 
@@ -172,7 +172,7 @@ def train(options: argparse.Namespace) -> None:
     facts = {
         "manifest_sha256": manifest_hash(options.manifest),
         "clips": len(clips),
-        "encoder": ENCODER,
+        "encoder": MINILM,
         "vocabulary": vocabulary(clips),
         "seed": options.seed,
         "recipe": {k: str(v) for k, v in vars(options).items() if not isinstance(v, Path)},
