@@ -1,8 +1,7 @@
 """What the commands `live` and `devices` do.
 
 `run_live` plays a model between two devices until Ctrl-C, SIGTERM, the end of the duration, or
-until the devices are lost. On a terminal one line with meters is redrawn; elsewhere a plain line
-comes every few seconds. All of it goes to stderr.
+until the devices are lost; `live_view` is what one sees meanwhile.
 """
 
 from __future__ import annotations
@@ -11,28 +10,25 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 
-from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from ..runtime.bundle import Bundle
 from ..runtime.errors import DeviceError, DeviceLost
 from ..runtime.queries import conditioning_for
+from ..separators.encoders import load_encoder
 from ..streaming.devices import list_devices
 from ..streaming.live import LiveStream
-from ..streaming.meters import Meters, decibels
 from ..streaming.processor import Processor
-from .console import answer, emit_json, people, say
+from .console import answer, emit_json, say
+from .live_view import display, print_header, print_summary
 
-# How often the devices are looked at and the meters redrawn, and how often a plain line comes.
+# How often the devices are looked at and the meters redrawn.
 _TICK_S = 0.1
-_PLAIN_S = 5.0
-_METER_CELLS = 10
-_METER_FLOOR_DB = -60.0
 
 
 def show_devices(as_json: bool = False) -> int:
@@ -41,6 +37,9 @@ def show_devices(as_json: bool = False) -> int:
     devices = list_devices()
     if as_json:
         emit_json([{"label": device.label, **asdict(device)} for device in devices])
+        return 0
+    if not devices:
+        say("no audio devices found")
         return 0
     table = Table(box=None, pad_edge=False)
     for heading in ("", "index", "device", "inputs", "outputs", "rate"):
@@ -56,7 +55,7 @@ def show_devices(as_json: bool = False) -> int:
             f"{device.sample_rate:g} Hz",
         )
     answer.print(table)
-    say("> default input, < default output" if devices else "no audio devices found")
+    say("> default input, < default output")
     return 0
 
 
@@ -81,7 +80,7 @@ def run_live(
     keeps it from starting.
     """
     bundle = Bundle.open(model)
-    conditioning = conditioning_for(bundle, queries) if queries else None
+    conditioning = conditioning_for(bundle, queries, load_encoder) if queries else None
     processor = Processor(
         bundle, mode="keep" if keep else "remove", device=device, conditioning=conditioning
     )
@@ -103,7 +102,7 @@ def run_live(
 def _play(stream: LiveStream, title: str, duration: float | None, caught: list[int]) -> int:
     try:
         stream.start()
-        _print_header(stream, title)
+        print_header(stream, title)
         _watch(stream, duration, caught)
     except DeviceLost as error:
         say(f"soloist: {error}")  # at once: closing what is lost can take seconds
@@ -111,7 +110,7 @@ def _play(stream: LiveStream, title: str, duration: float | None, caught: list[i
     except BaseException:
         stream.stop()
         raise
-    _print_summary(stream)
+    print_summary(stream)
     return _end(stream, 1 if stream.fault else 128 + caught[0] if caught else 0)
 
 
@@ -129,7 +128,7 @@ def _watch(stream: LiveStream, duration: float | None, caught: list[int]) -> Non
     """Shows the meters until a signal came or `duration` is over; raises DeviceLost."""
     end = time.monotonic() + duration if duration is not None else float("inf")
     latency = stream.latency
-    with _display(stream) as show:
+    with display(stream) as show:
         while not caught and time.monotonic() < end:
             time.sleep(_TICK_S)
             stream.check()
@@ -137,90 +136,6 @@ def _watch(stream: LiveStream, duration: float | None, caught: list[int]) -> Non
                 latency = stream.latency
                 say(f"the driver changed its block size: latency is now {latency}")
             show()
-
-
-@contextmanager
-def _display(stream: LiveStream) -> Iterator[Callable[[], None]]:
-    """A function that shows the stream's figures now: redrawn on a terminal, else now and then."""
-    if people.is_terminal:
-        # No refreshing thread: this loop ticks anyway, and threads compete with the callback.
-        with Live(console=people, auto_refresh=False, transient=True) as line:
-            yield lambda: line.update(_meter_line(stream.read_meters(), stream), refresh=True)
-        return
-    say("READY")
-    last = time.monotonic()
-
-    def now_and_then() -> None:
-        nonlocal last
-        if time.monotonic() - last >= _PLAIN_S:
-            last = time.monotonic()
-            meters = stream.read_meters()
-            say(
-                f"in {decibels(meters.input_peak):.1f} dBFS, "
-                f"out {decibels(meters.output_peak):.1f} dBFS, {_timing(meters)}"
-            )
-
-    yield now_and_then
-
-
-def _meter_line(meters: Meters, stream: LiveStream) -> Text:
-    return Text.assemble(
-        "in ",
-        _bar(meters.input_peak),
-        "  out ",
-        _bar(meters.output_peak),
-        f"  {_timing(meters)}, latency {stream.latency.processing.ms:.2f} ms",
-        no_wrap=True,
-        overflow="crop",
-    )
-
-
-def _bar(peak: float) -> Text:
-    level = decibels(peak)
-    filled = round(_METER_CELLS * min(max(1 - level / _METER_FLOOR_DB, 0.0), 1.0))
-    colour = "red" if level > -1 else "yellow" if level > -12 else "green"
-    return Text.assemble(
-        ("█" * filled, colour), ("·" * (_METER_CELLS - filled), "dim"), f" {level:6.1f} dBFS"
-    )
-
-
-def _timing(meters: Meters) -> str:
-    p50, p99 = (
-        f"{100 * meters.share_of_block(ms):.0f} %"
-        for ms in (meters.process_p50_ms, meters.process_p99_ms)
-    )
-    faults = f", faults {meters.faults}" if meters.faults else ""
-    return (
-        f"process p50 {p50} p99 {p99} of {meters.block_ms:.2f} ms, "
-        f"overloads {meters.overloads}, xruns {meters.xruns}{faults}"
-    )
-
-
-def _print_header(stream: LiveStream, title: str) -> None:
-    meters = stream.read_meters()
-    say(f"soloist live: {title} (Ctrl-C ends it)")
-    say(f"  input    {stream.source.label} ({stream.input_channels} ch)")
-    say(f"  output   {stream.sink.label} ({stream.output_channels} ch)")
-    say(
-        f"  audio    {stream.sample_rate} Hz, blocks of {meters.block} frames "
-        f"({meters.block_ms:.2f} ms)"
-    )
-    say(f"  latency  {stream.latency}")
-
-
-def _print_summary(stream: LiveStream) -> None:
-    meters, counters = stream.read_meters(), stream.counters
-    say(f"soloist live: {meters.callbacks} blocks, {_timing(meters)}")
-    if counters.faults or counters.bad_input or counters.shortfall:
-        say(
-            f"  {counters.faults} hops failed in the model, {counters.bad_input} input samples "
-            f"were no numbers, {counters.shortfall} samples were missing"
-        )
-    if stream.fault is not None:
-        say(
-            f"  {meters.faults} blocks were silenced by a fault of ours: "
-            f"{type(stream.fault).__name__}: {stream.fault}"
-        )
 
 
 def _latency_hint(text: str) -> str | float:

@@ -19,16 +19,15 @@ import gc
 import sys
 import threading
 import time
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..runtime.errors import DeviceError, DeviceLost
+from .budget import LatencyBudget, believable_frames
 from .counters import Counters
 from .devices import channel_map, explain, find_device, portaudio, preflight
-from .latency import Latency
 from .meters import MeterBoard, Meters
 from .processor import Processor
 
@@ -40,29 +39,8 @@ _MAX_BLOCK = 8192
 _START_LIMIT_S = 5.0
 _SILENT_LIMIT_S = 2.0
 _STOP_LIMIT_S = 3.0
-# Longer is no latency but PortAudio's mishap: it reports 4294967168 frames (uint32 of -128) where
-# the other end of a JACK or PipeWire port is a program instead of hardware.
-_ABSURD_LATENCY_S = 10.0
 # With the usual 5 ms, one busy Python thread makes half of all 2.7 ms callbacks late; 0.1 ms: 1 %.
 _SWITCH_INTERVAL_S = 1e-4
-
-
-@dataclass(frozen=True)
-class LatencyBudget:
-    """Where a live stream's delay comes from."""
-
-    processing: Latency
-    driver_input: int | None  # frames as the driver reports them; None: nothing believable
-    driver_output: int | None
-
-    def __str__(self) -> str:
-        driver = ", ".join(
-            f"{name} unknown"
-            if frames is None
-            else f"{name} {Latency(self.processing.sample_rate, ((name, frames),))}"
-            for name, frames in (("in", self.driver_input), ("out", self.driver_output))
-        )
-        return f"{self.processing}, and as the driver reports: {driver}"
 
 
 class LiveStream:
@@ -253,13 +231,6 @@ class LiveStream:
         else:  # mono, to be heard on every output
             self._processor.process(indata, outdata[:, :1])
             outdata[:, 1:] = outdata[:, :1]
-
-
-def believable_frames(seconds: float, sample_rate: float) -> int | None:
-    """A latency as PortAudio reports it, in frames, or None where it cannot be true."""
-    if not 0.0 <= seconds <= _ABSURD_LATENCY_S:
-        return None
-    return round(seconds * sample_rate)
 
 
 def _close(stream: Any) -> None:

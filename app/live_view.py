@@ -1,0 +1,117 @@
+"""What `soloist live` shows: a header, meters while it runs, a summary. All of it goes to stderr.
+
+On a terminal one line is redrawn. Elsewhere there is the line READY once audio runs, and then a
+plain line every few seconds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.live import Live
+from rich.text import Text
+
+from ..streaming.live import LiveStream
+from ..streaming.meters import Meters, decibels
+from .console import people, say
+
+_PLAIN_S = 5.0
+_METER_CELLS = 5
+_EIGHTHS = " ▏▎▍▌▋▊▉"
+_METER_FLOOR_DB = -60.0
+
+
+@contextmanager
+def display(stream: LiveStream) -> Iterator[Callable[[], None]]:
+    """A function that shows the stream's figures now: redrawn on a terminal, else now and then."""
+    if people.is_terminal and not people.is_dumb_terminal:
+        # No refreshing thread: this loop ticks anyway, and threads compete with the callback.
+        with Live(console=people, auto_refresh=False, transient=True) as line:
+            yield lambda: line.update(_meter_line(stream.read_meters(), stream), refresh=True)
+        return
+    say("READY")
+    last = time.monotonic()
+
+    def now_and_then() -> None:
+        nonlocal last
+        if time.monotonic() - last >= _PLAIN_S:
+            last = time.monotonic()
+            meters = stream.read_meters()
+            say(
+                f"in {decibels(meters.input_peak):.1f} dBFS, "
+                f"out {decibels(meters.output_peak):.1f} dBFS, {_timing(meters)}"
+            )
+
+    yield now_and_then
+
+
+def _meter_line(meters: Meters, stream: LiveStream) -> Text:
+    """Fits 80 columns."""
+    p50, p99 = _load(meters)
+    return Text.assemble(
+        "in ",
+        _bar(meters.input_peak),
+        " out ",
+        _bar(meters.output_peak),
+        f" dB  load {p50} p99 {p99}  late {meters.overloads}  xruns {meters.xruns}",
+        (f"  faults {meters.faults}" if meters.faults else "", "red"),
+        f"  {stream.latency.processing.ms:.2f} ms",
+        no_wrap=True,
+        overflow="crop",
+    )
+
+
+def _bar(peak: float) -> Text:
+    """A bar in eighths of a cell, and the level in dBFS."""
+    level = decibels(peak)
+    eighths = round(8 * _METER_CELLS * min(max(1 - level / _METER_FLOOR_DB, 0.0), 1.0))
+    full, part = divmod(eighths, 8)
+    bar = "█" * full + (_EIGHTHS[part] if part else "")
+    colour = "red" if level > -1 else "yellow" if level > -12 else "green"
+    return Text.assemble((bar, colour), ("·" * (_METER_CELLS - len(bar)), "dim"), f" {level:5.1f}")
+
+
+def _load(meters: Meters) -> list[str]:
+    """Median and 99th percentile of a callback's duration as parts of the block."""
+    return [
+        f"{100 * meters.share_of_block(ms):.0f} %"
+        for ms in (meters.process_p50_ms, meters.process_p99_ms)
+    ]
+
+
+def _timing(meters: Meters) -> str:
+    p50, p99 = _load(meters)
+    faults = f", faults {meters.faults}" if meters.faults else ""
+    return (
+        f"process p50 {p50} p99 {p99} of {meters.block_ms:.2f} ms, "
+        f"overloads {meters.overloads}, xruns {meters.xruns}{faults}"
+    )
+
+
+def print_header(stream: LiveStream, title: str) -> None:
+    meters = stream.read_meters()
+    say(f"soloist live: {title} (Ctrl-C ends it)")
+    say(f"  input    {stream.source.label} ({stream.input_channels} ch)")
+    say(f"  output   {stream.sink.label} ({stream.output_channels} ch)")
+    say(
+        f"  audio    {stream.sample_rate} Hz, blocks of {meters.block} frames "
+        f"({meters.block_ms:.2f} ms)"
+    )
+    say(f"  latency  {stream.latency}")
+
+
+def print_summary(stream: LiveStream) -> None:
+    meters, counters = stream.read_meters(), stream.counters
+    say(f"soloist live: {meters.callbacks} blocks, {_timing(meters)}")
+    if counters.faults or counters.bad_input or counters.shortfall:
+        say(
+            f"  {counters.faults} hops failed in the model, {counters.bad_input} input samples "
+            f"were no numbers, {counters.shortfall} samples were missing"
+        )
+    if stream.fault is not None:
+        say(
+            f"  {meters.faults} blocks were silenced by a fault of ours: "
+            f"{type(stream.fault).__name__}: {stream.fault}"
+        )
