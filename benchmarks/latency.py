@@ -10,51 +10,19 @@ first hops of each round not counted.
 """
 
 import argparse
-import gc
 import json
-import math
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..runtime.bundle import Bundle
 from ..runtime.errors import SoloistError
-from ..runtime.session import HopSession, Session
-from ..streaming.processor import Processor
 from .environment import environment, environment_line
+from .hops import STAGES, Durations, Player, measure
 
-Samples = NDArray[np.float32]
-Durations = NDArray[np.float64]
-
-ROUND = 250  # hops played in a row before the next number of queries has its turn
-WARM_UP = 20  # hops at the start of a round that are not counted
 PERCENTILES = (50.0, 95.0, 99.0, 99.9)
-STAGES = ("window_fft", "network", "mix_overlap_add")
-
-
-class TimedSession:
-    """A session that notes when its step began and ended, in nanoseconds."""
-
-    def __init__(self, session: Session) -> None:
-        self.spec = session.spec
-        self.spectrum = session.spectrum
-        self.stems = session.stems
-        self.queries = session.queries
-        self.state_size = session.state_size
-        self.provider = session.provider
-        self.reset = session.reset
-        self.set_conditioning = session.set_conditioning
-        self._step = session.step
-        self.began = self.ended = 0
-
-    def step(self) -> None:
-        self.began = time.perf_counter_ns()
-        self._step()
-        self.ended = time.perf_counter_ns()
 
 
 @dataclass(frozen=True)
@@ -68,7 +36,9 @@ class Figures:
 
     @property
     def hops(self) -> Durations:
-        return self.stages.sum(axis=1)
+        """Duration of each hop in microseconds, [hops]."""
+        whole: Durations = self.stages.sum(axis=1)
+        return whole
 
     def json(self) -> dict[str, object]:
         """Percentiles of a hop, medians of its parts, shares of the time that a hop lasts."""
@@ -117,56 +87,6 @@ HEADER = (
 )
 
 
-class Player:
-    """A processor of so many queries, played a hop at a time; keeps the durations."""
-
-    def __init__(self, bundle: Bundle, queries: int, device: str) -> None:
-        # What the words are does not change the time.
-        rng = np.random.default_rng(0)
-        size = (queries, bundle.conditioning_size)
-        conditioning = rng.standard_normal(size).astype(np.float32)
-        self.queries = queries
-        self.session = TimedSession(Session(bundle, device=device, conditioning=conditioning))
-        timed: HopSession = self.session
-        self._processor = Processor(timed)
-        self.hop = bundle.spec.frames.hop
-        self._processor.prepare(bundle.spec.sample_rate, self.hop, 1, block=self.hop)
-        self._audio = (0.1 * rng.standard_normal((64, self.hop, 1))).astype(np.float32)
-        self._out = np.zeros((self.hop, 1), np.float32)
-
-    def play(self, hops: int, hop_seconds: float | None) -> Durations:
-        """Durations in microseconds [hops, 3] as in `STAGES`; a hop each `hop_seconds`, or None."""
-        session, process, out = self.session, self._processor.process, self._out
-        stamps = np.zeros((WARM_UP + hops, 4), np.int64)
-        due = time.perf_counter()
-        for index in range(WARM_UP + hops):
-            if hop_seconds is not None:
-                due += hop_seconds
-                time.sleep(max(0.0, due - time.perf_counter()))
-            began = time.perf_counter_ns()
-            process(self._audio[index % 64], out)
-            ended = time.perf_counter_ns()
-            stamps[index] = began, session.began, session.ended, ended
-        return np.diff(stamps[WARM_UP:], axis=1) / 1000.0
-
-
-def measure(players: Sequence[Player], hops: int, hop_seconds: float, paced: bool) -> list[Figures]:
-    """Play each player for at least `hops` hops, in rounds."""
-    taken: list[list[Durations]] = [[] for _ in players]
-    gc.collect()
-    gc.disable()
-    try:
-        for _ in range(math.ceil(hops / ROUND)):
-            for player, durations in zip(players, taken, strict=True):
-                durations.append(player.play(min(ROUND, hops), hop_seconds if paced else None))
-    finally:
-        gc.enable()
-    return [
-        Figures(player.queries, paced, hop_seconds * 1e6, np.concatenate(durations))
-        for player, durations in zip(players, taken, strict=True)
-    ]
-
-
 def further_queries(figures: Sequence[Figures]) -> dict[int, float]:
     """What each query after the first adds, as a share of a hop with the fewest; by their number.
 
@@ -191,8 +111,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     machine = environment()
     hop_seconds = bundle.spec.frames.hop / bundle.spec.sample_rate
-    warm = measure(players, options.hops, hop_seconds, paced=False)
-    paced = measure(players, options.paced_hops, hop_seconds, paced=True)
+    warm, paced = (
+        [
+            Figures(player.queries, pace is not None, hop_seconds * 1e6, stages)
+            for player, stages in zip(players, measure(players, hops, pace), strict=True)
+        ]
+        for hops, pace in ((options.hops, None), (options.paced_hops, hop_seconds))
+    )
     provider = players[0].session.provider
     if options.json:
         print(json.dumps(report(bundle, machine, provider, warm, paced), indent=1))

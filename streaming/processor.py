@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from ..runtime.bundle import Bundle
 from ..runtime.errors import BundleError
 from ..runtime.session import HopSession, Session
+from .adapter import BlockAdapter
 from .counters import Counters
 from .engine import Engine
 from .gains import Gains
 from .latency import Latency, adapter_delay
-from .ring import RingBuffer
 
 Mode = Literal["keep", "remove"]
 Outputs = Literal["mix", "stems"]
@@ -84,9 +84,7 @@ class Processor:
         self._engine: Engine | None = None
         self._counters = Counters()
         self._hop = self.spec.frames.hop
-        self._adapter = 0
-        self._fill = 0
-        self._debt = 0
+        self._adapter_delay = 0
 
     # --- life-cycle ------------------------------------------------------------------------------
 
@@ -115,12 +113,9 @@ class Processor:
         self._counters = Counters()
         separate = self.outputs == "stems"
         self._engine = Engine(session, self._gains, self._counters, separate=separate)
-        shape = (self.queries + 1, channels) if separate else (channels,)
-        self._shape = shape
-        self._channels = channels
-        # Frames first: (hop, channels) or (hop, outputs, channels), as the queue holds them.
-        self._finished = np.moveaxis(self._engine.out, -1, 0)
-        self._queue = RingBuffer(2 * self._hop, shape)
+        self._adapter = BlockAdapter(self._engine, self._hop, self._counters)
+        self._frame_in = (channels,)
+        self._frame_out = (self.queries + 1, channels) if separate else (channels,)
         self.set_block(block)
         self.reset()
 
@@ -132,30 +127,17 @@ class Processor:
         for "mix" it may be `audio` itself. Samples that are NaN or infinite count as 0, and where
         the network gives such, the delayed input is heard for a hop: see `counters`.
         """
-        engine = self._engine
-        if engine is None:
+        if self._engine is None:
             raise ValueError("process was called before prepare")
-        frames = len(audio)
+        frames = (len(audio),)
         target = out if self.outputs == "mix" else out.swapaxes(0, 1)
-        if audio.shape != (frames, self._channels) or target.shape != (frames, *self._shape):
+        if audio.shape != frames + self._frame_in or target.shape != frames + self._frame_out:
             raise ValueError(
                 f"found blocks of {audio.shape} and {out.shape}, see Processor.process"
             )
-        hop, fill, done = self._hop, self._fill, 0
         # Overflow in a broken network must not print a warning from the callback.
         with np.errstate(all="ignore"):
-            while done < frames:
-                count = min(hop - fill, frames - done)
-                end = done + count
-                engine.newest[:, fill : fill + count] = audio[done:end].T
-                fill += count
-                if fill == hop:
-                    engine.step()
-                    self._queue.write(self._finished)
-                    fill = 0
-                self._emit(target[done:end])
-                done = end
-        self._fill = fill
+            self._adapter.process(audio, target)
 
     def reset(self) -> None:
         """Start anew, as if nothing had been played; gains, block and counters stay.
@@ -165,7 +147,7 @@ class Processor:
         if self._engine is None:
             raise ValueError("reset was called before prepare")
         self._engine.reset()
-        self._rearm()
+        self._adapter.rearm(self._adapter_delay)
 
     def release(self) -> None:
         """Let go of what `prepare` allocated, the session too. Control thread, not playing."""
@@ -177,8 +159,10 @@ class Processor:
         Audio thread (it allocates nothing), prepared. Before the first samples this is as if
         `prepare` had been told; later, the stream has one gap as long as the adapter's delay.
         """
-        self._adapter = adapter_delay(self._hop, block)
-        self._rearm()
+        if self._engine is None:
+            raise ValueError("set_block was called before prepare")
+        self._adapter_delay = adapter_delay(self._hop, block)
+        self._adapter.rearm(self._adapter_delay)
 
     # --- what the host reports -------------------------------------------------------------------
 
@@ -194,13 +178,13 @@ class Processor:
         Constant while prepared, but for `set_block`. The hop that the engine collects is not in it:
         where blocks are whole hops, it has arrived with the block.
         """
-        parts = (("overlap", self._hop), ("block adapter", self._adapter))
+        parts = (("overlap", self._hop), ("block adapter", self._adapter_delay))
         return Latency(self.spec.sample_rate, parts)
 
     @property
     def latency_samples(self) -> int:
         """`latency.total`, what a host compensates."""
-        return self._hop + self._adapter
+        return self._hop + self._adapter_delay
 
     @property
     def tail_samples(self) -> int:
@@ -300,24 +284,3 @@ class Processor:
         if self._conditioning is not None:
             session.set_conditioning(self._conditioning)
         return session
-
-    def _rearm(self) -> None:
-        """Empty the adapter: half a hop of input is dropped, the zeros that it needs go ahead."""
-        self._queue.clear()
-        self._queue.write_silence(self._adapter)
-        self._fill = self._debt = 0
-
-    def _emit(self, block: Samples) -> None:
-        """Fill a piece of output from the queue.
-
-        A host that breaks its promised block size can find it empty. The missing samples are
-        zeros, and as many are dropped when they come, so that the latency stays as reported.
-        """
-        queue = self._queue
-        if self._debt:
-            self._debt -= queue.skip(self._debt)
-        missing = len(block) - queue.read(block)
-        if missing:
-            block[len(block) - missing :] = 0.0
-            self._debt += missing
-            self._counters.shortfall += missing

@@ -4,7 +4,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from soloist.benchmarks.latency import STAGES, Figures, further_queries, main
+from soloist.benchmarks.hops import STAGES
+from soloist.benchmarks.latency import Figures, further_queries, main
 
 
 def figures(queries: int, window: float, network: float, mix: float) -> Figures:

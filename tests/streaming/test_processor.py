@@ -313,6 +313,8 @@ def test_says_what_a_caller_did_wrong(
         processor.process(block, block)
     with pytest.raises(ValueError, match="before prepare"):
         processor.reset()
+    with pytest.raises(ValueError, match="before prepare"):
+        processor.set_block(128)
     with pytest.raises(ValueError, match="works at 48000 Hz, found 44100 Hz"):
         processor.prepare(44_100, 512, 1)
     with pytest.raises(ValueError, match="found 2 channels, the session has 1"):
@@ -323,7 +325,11 @@ def test_says_what_a_caller_did_wrong(
     with pytest.raises(ValueError, match="expected one of"):
         Processor(PassThroughSession(make_spec()), mode="mute")  # type: ignore[arg-type]
     processor = ready()
-    for audio, out in ((block[:, 0], block), (block, block[:4]), (np.zeros((8, 2), np.float32), block)):
+    for audio, out in (
+        (block[:, 0], block),
+        (block, block[:4]),
+        (np.zeros((8, 2), np.float32), block),
+    ):
         with pytest.raises(ValueError, match="found blocks of"):
             processor.process(audio, out)
     processor.release()
