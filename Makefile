@@ -8,7 +8,9 @@ BIN := $(VENV)/bin
 demo: $(VENV)/.installed
 	$(BIN)/soloist demo
 
-test: $(VENV)/.installed-dev servers
+# The live tests run against a real JACK server; the script installs one where it may.
+test: $(VENV)/.installed-dev
+	tools/install-audio-servers
 	$(BIN)/python -m pytest $(ARGS)
 
 check: $(VENV)/.installed-dev
@@ -23,22 +25,17 @@ bench: $(VENV)/.installed
 clean:
 	rm -rf $(VENV) build soloist.egg-info soloist-demo .mypy_cache .pytest_cache .ruff_cache
 
-# Editable: what `git pull` brings is used at once, and no build/ is left inside the package.
-$(VENV)/.installed: pyproject.toml
-	@echo "Installing Soloist into $(VENV): about half a gigabyte, mostly ONNX Runtime."
+$(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
+
+# Editable: what `git pull` brings is used at once, and no build/ is left inside the package.
+$(VENV)/.installed: pyproject.toml | $(BIN)/python
+	@echo "Installing Soloist into $(VENV): about half a gigabyte, mostly ONNX Runtime."
 	$(BIN)/pip install --quiet --editable .
 	@touch $@
 
 # tests/constraints.txt pins torch; it says why.
-$(VENV)/.installed-dev: pyproject.toml tests/constraints.txt
+$(VENV)/.installed-dev: pyproject.toml tests/constraints.txt | $(BIN)/python
 	@echo "Installing Soloist, torch and the test tools into $(VENV): a few minutes."
-	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint tests/constraints.txt --editable ".[dev,train]"
 	@touch $@ $(VENV)/.installed
-
-# The live tests run against a real JACK server. Installing one takes root and Debian's apt;
-# elsewhere those tests use what is there.
-.PHONY: servers
-servers:
-	@if [ "$$(id -u)" = 0 ] && [ -f /etc/debian_version ]; then tools/install-audio-servers; fi
