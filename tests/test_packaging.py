@@ -107,4 +107,7 @@ def test_the_wheel_carries_code_and_data_and_nothing_else(tmp_path: Path) -> Non
     shipped = {n.split("/")[1] for n in names if n.startswith("soloist/")}
     assert {"py.typed", "__init__.py", "app", "runtime", "streaming"} <= shipped
     assert not shipped & {*NOT_SHIPPED, "README.md", "Makefile", "pyproject.toml"}
+    assert "soloist/app/assets/mixture.flac" in names
+    models = {f"soloist/runtime/models/{p.name}" for p in (ROOT / "runtime/models").glob("*")}
+    assert models <= {*names}
     assert not [n for n in names if n.endswith((".pyc", ".wav"))]
