@@ -6,6 +6,7 @@ lost while running, 130 Ctrl-C. Whatever goes wrong is one line on stderr, `solo
 
 from __future__ import annotations
 
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -40,10 +41,15 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _run(arguments: Sequence[str]) -> int:
-    # Here and not above, so that Ctrl-C while all this loads is met by `run`, too.
-    import typer
+    # Libraries take Ctrl-C while they load for a fault of their own. Nothing is open yet, so the
+    # system may end the process without them.
+    handler = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        import typer
 
-    from .commands import app
+        from .commands import app
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
     try:
         code = app(arguments, prog_name="soloist", standalone_mode=False)

@@ -51,8 +51,8 @@ def _rows(bundle: Bundle, provider: str) -> Iterator[tuple[str, str]]:
     yield "new words", _new_words(bundle)
     yield "frames", f"{spec.frames.n_fft} samples every {spec.frames.hop}, at {spec.sample_rate} Hz"
     yield "latency", f"{ms:.2f} ms ({spec.latency_samples} samples)"
-    late = ", ".join(f"{delay} in {block}" for block, delay in _latencies(spec).items())
-    yield "late by blocks", f"{late} (samples, in blocks of so many)"
+    late = ", ".join(f"{delay} for {block}" for block, delay in _latencies(spec).items())
+    yield "after a block", f"{late} samples"
     yield "runs on", provider
     for name, figure in spec.parity.items():
         yield f"export {name}", f"{figure:.3g}"

@@ -107,7 +107,9 @@ def test_ctrl_c_leaves_nothing_half_written(toy: str, tmp_path: Path) -> None:
         time.sleep(1.5)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=20)
-    assert process.returncode == 130
+    # On a slow machine all may still be loading, and the signal ends the process by itself, which
+    # a shell calls 130 as well.
+    assert process.returncode in (130, -signal.SIGINT)
     assert err == ""
     assert sorted(os.listdir(tmp_path)) == ["long.wav"]
 
