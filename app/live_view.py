@@ -99,6 +99,7 @@ def print_header(stream: LiveStream, title: str) -> None:
         f"  audio    {stream.sample_rate} Hz, blocks of {meters.block} frames "
         f"({meters.block_ms:.2f} ms)"
     )
+    say(f"  network  on {stream.processor.provider}")
     say(f"  latency  {stream.latency}")
 
 

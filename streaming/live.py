@@ -83,7 +83,7 @@ class LiveStream:
         self.block_size = block_size
         self.board = MeterBoard(self.sample_rate)
         self.fault: Exception | None = None  # the first one a callback met
-        self._processor = processor
+        self.processor = processor
         self._latency_hint = latency
         self._stream: Any = None
         self._learned = 0  # frames of the first callback
@@ -104,7 +104,7 @@ class LiveStream:
         """The delay of the running stream. After `start`, which learns the block size."""
         driver_in, driver_out = self._stream.latency
         return LatencyBudget(
-            self._processor.latency,
+            self.processor.latency,
             believable_frames(driver_in, self.sample_rate),
             believable_frames(driver_out, self.sample_rate),
         )
@@ -112,12 +112,12 @@ class LiveStream:
     @property
     def counters(self) -> Counters:
         """What the processor met: bad samples, failed hops."""
-        return self._processor.counters
+        return self.processor.counters
 
     def start(self) -> None:
         """Prepares and warms up the processor, opens the devices, waits for the first block.
         Once in a stream's life; `stop` belongs after it even when it raised."""
-        self._processor.prepare(
+        self.processor.prepare(
             self.sample_rate, _MAX_BLOCK, self.input_channels, block=self.block_size or None
         )
         self._warm_up()
@@ -179,8 +179,8 @@ class LiveStream:
         frames = self.block_size or 512
         silence = np.zeros((frames, self.input_channels), np.float32)
         for _ in range(1 + 4096 // frames):
-            self._processor.process(silence, np.empty_like(silence))
-        self._processor.reset()
+            self.processor.process(silence, np.empty_like(silence))
+        self.processor.reset()
 
     def _quieten_interpreter(self) -> None:
         # A full collection stops every thread, the callback too, for up to 0.3 s.
@@ -223,13 +223,13 @@ class LiveStream:
         if not self._varies:
             self._varies = self._learned > 0
             self._learned = frames
-            self._processor.set_block(None if self._varies else frames)
+            self.processor.set_block(None if self._varies else frames)
 
     def _process(self, indata: Audio, outdata: Audio) -> None:
         if self.input_channels == self.output_channels:
-            self._processor.process(indata, outdata)
+            self.processor.process(indata, outdata)
         else:  # mono, to be heard on every output
-            self._processor.process(indata, outdata[:, :1])
+            self.processor.process(indata, outdata[:, :1])
             outdata[:, 1:] = outdata[:, :1]
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..runtime.bundle import Bundle
+from ..runtime.denormals import FlushDenormals
 from ..runtime.errors import BundleError
 from ..runtime.session import HopSession, Session
 from .adapter import BlockAdapter
@@ -84,6 +85,7 @@ class Processor:
         self._engine: Engine | None = None
         self._counters = Counters()
         self._hop = self.spec.frames.hop
+        self._flush = FlushDenormals()
         self._adapter_delay = 0
 
     # --- life-cycle ------------------------------------------------------------------------------
@@ -136,7 +138,7 @@ class Processor:
                 f"found blocks of {audio.shape} and {out.shape}, see Processor.process"
             )
         # Overflow in a broken network must not print a warning from the callback.
-        with np.errstate(all="ignore"):
+        with self._flush, np.errstate(all="ignore"):
             self._adapter.process(audio, target)
 
     def reset(self) -> None:
@@ -170,6 +172,13 @@ class Processor:
     def sample_rate(self) -> int:
         """The rate of the model in Hertz, the only one that `prepare` takes."""
         return self.spec.sample_rate
+
+    @property
+    def provider(self) -> str:
+        """Where the network runs, "cpu" or "cuda:<index>"; prepared. Any thread."""
+        if self._session is None:
+            raise ValueError("provider was asked for before prepare")
+        return self._session.provider
 
     @property
     def latency(self) -> Latency:

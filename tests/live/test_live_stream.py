@@ -153,7 +153,7 @@ def test_fault_in_a_callback_is_silence_and_counted(
     open_stream: OpenStream, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stream = open_stream()
-    stream._processor.release()  # process will raise
+    stream.processor.release()  # process will raise
     out = stream._stream.block(noise(64))
     assert not out.any()
     stream._stream.block(noise(64))

@@ -268,6 +268,19 @@ def test_playing_allocates_nothing(
     assert peak - before < 4096
 
 
+def test_denormals_do_not_slow_the_audio_thread(
+    ready: Callable[..., Processor], make_spec: Callable[..., Spec], noise: Noise
+) -> None:
+    """A signal that fades below 1e-38 comes out as zeros, not as numbers that are slow to use."""
+    audio = np.float32(1e-38) * noise(1024)
+    assert ((audio != 0) & (np.abs(audio) < np.finfo(np.float32).tiny)).any()
+    out = np.ones_like(audio)
+    processor = ready(PassThroughSession(make_spec()))
+    processor.process(audio, out)
+    assert processor.provider == "cpu"
+    assert not ((out != 0) & (np.abs(out) < np.finfo(np.float32).tiny)).any()
+
+
 def test_counts_hops(ready: Callable[..., Processor], play: Play, noise: Noise) -> None:
     processor = ready()
     play(processor, noise(1000))
