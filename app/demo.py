@@ -20,8 +20,8 @@ from ..separators.encoders import load_encoder
 from ..streaming.files import read_audio, write_audio
 from ..streaming.latency import Latency
 from ..streaming.processor import Processor
+from ..training.metrics import si_sdr
 from .console import emit_json, say
-from .metrics import si_sdr
 from .options import SHIPPED, Device, Json, Model
 from .outputs import make_folder
 from .picture import Panel, draw

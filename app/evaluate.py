@@ -11,7 +11,6 @@ from rich.table import Table
 from ..runtime.bundle import Bundle
 from .console import answer, emit_json, progress_bar, say, to_json
 from .evaluation import evaluate_model, summary
-from .mixtures import read_mixtures
 from .options import SHIPPED, Device, Model
 from .outputs import check_writable, write_text
 
@@ -33,12 +32,11 @@ def evaluate(
     if json_file and not to_stdout:
         check_writable(json_file)
     bundle = Bundle.open(model)
-    wanted = read_mixtures(mixtures)
     scores = []
-    with progress_bar(f"{len(wanted)} mixtures") as bar:
-        for score in evaluate_model(bundle, wanted, audio_root, device):
+    with progress_bar(mixtures.name) as bar:
+        for score, done in evaluate_model(bundle, mixtures, audio_root, device):
             scores.append(score)
-            bar(len(scores) / len(wanted))
+            bar(done)
     report = summary(scores)
     if to_stdout:
         emit_json(report)

@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..runtime.bundle import Bundle
+from ..runtime.errors import SoloistError
 from ..runtime.queries import conditioning_for
 from ..runtime.session import Session
 from ..separators.encoders import load_encoder
 from ..streaming.offline import separate_array
 from ..streaming.processor import Processor
-from .metrics import attenuation, sdr, si_sdr
-from .mixtures import RATE, Mixture, render
+from ..training.metrics import attenuation, sdr, si_sdr
+from ..training.mixture_list import RATE, Mixture, MixtureListError, read_mixtures, render
 
 
 @dataclass(frozen=True)
@@ -32,13 +33,25 @@ class Score:
 
 
 def evaluate_model(
-    bundle: Bundle, mixtures: Sequence[Mixture], root: Path, device: str = "auto"
-) -> Iterator[Score]:
-    """Score the mixtures one by one; clips are looked for under `root`.
+    bundle: Bundle, mixtures: Path, root: Path, device: str = "auto"
+) -> Iterator[tuple[Score, float]]:
+    """Score the list's mixtures one by one, each with the share of the list that is done.
 
-    All words are turned into conditionings first, so that an unknown one raises `QueryError`
+    Clips are looked for under `root`. Raises `SoloistError` for a list or a clip that cannot be
+    used. All words are turned into conditionings first, so that an unknown one raises `QueryError`
     before the work begins.
     """
+    try:
+        listed = read_mixtures(mixtures)
+        for done, score in enumerate(_scores(bundle, listed, root, device), start=1):
+            yield score, done / len(listed)
+    except MixtureListError as error:
+        raise SoloistError(str(error)) from error
+
+
+def _scores(
+    bundle: Bundle, mixtures: Sequence[Mixture], root: Path, device: str
+) -> Iterator[Score]:
     words = sorted({mixture.query for mixture in mixtures})
     conditionings = dict(zip(words, conditioning_for(bundle, words, load_encoder), strict=True))
     session = Session(bundle, device=device, conditioning=conditionings[words[0]][None])

@@ -1,12 +1,22 @@
-"""Fixed lists of test mixtures and the figures taken on them (numpy only).
+"""Lists of mixtures as CSV, and the audio they describe.
 
-Conventions: signals over their whole duration, zero-mean. ``SI-SDR(e, s) = 10 log10(|a s|^2 /
-|e - a s|^2)`` with ``a = <e, s> / <s, s>`` (Le Roux et al. 2019); SDR is the same with ``a = 1``.
+A row names a target clip, one or more interfering clips, and how they meet:
+
+- an excerpt is ``file[start : start + duration]``, placed ``offset`` seconds into the mixture;
+- a frame of 20 ms is active when it lies within 40 dB of the loudest frame of its placed signal;
+- the power of a signal is its mean square over its active frames;
+- interferers are scaled to equal power, summed, and the sum is scaled so that the power of the
+  target stands ``snr_db`` above it; the target keeps its level;
+- one common gain at the end keeps the mixture within ±0.9.
+
+A row without a target file is "absent": the query names a sound that is not in the mixture.
 """
 
 from __future__ import annotations
 
 import csv
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,66 +24,160 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from .clips import active_power
+from .clips import ACTIVE_FRAME, active_power
 
-Signal = NDArray[np.float64]
+RATE = 48000  # Hertz, of every clip and every mixture of a list
+PEAK = 0.9
+ABSENT_RMS = 0.05  # of the interferers where there is no target to set the level
+COLUMNS = (
+    "id",
+    "target_file",
+    "target_start_s",
+    "target_offset_s",
+    "target_class",
+    "interferer_files",
+    "interferer_starts_s",
+    "interferer_offsets_s",
+    "snr_db",
+    "duration_s",
+    "query",
+    "query_kind",
+    "n_sources",
+)
+
+Samples = NDArray[np.float64]
+
+
+class MixtureListError(ValueError):
+    """A list of mixtures, or a clip that it names, cannot be used; the message is for people."""
 
 
 @dataclass(frozen=True)
-class ListedMixture:
-    """One row of a mixture list, rendered.
+class Excerpt:
+    """A clip, where it is entered and where in the mixture it begins, both in seconds."""
 
-    Attributes:
-        query: the words asked for.
-        mixture, target: ``(samples,)``; the target is silence where the query's sound is absent.
-    """
+    file: str
+    start_s: float
+    offset_s: float
 
+
+@dataclass(frozen=True)
+class Mixture:
+    """One row of a list; `target` is None when the query names a sound that is not there."""
+
+    id: str
     query: str
-    mixture: Signal
-    target: Signal
-    row: dict[str, str]
+    query_kind: str
+    target_class: str
+    n_sources: int
+    duration_s: float
+    target: Excerpt | None
+    interferers: tuple[Excerpt, ...]
+    snr_db: float  # 0 where there is no target
 
 
-def read_list(path: Path) -> list[dict[str, str]]:
-    """Reads the rows of a mixture list."""
-    with path.open(encoding="utf8", newline="") as file:
-        return list(csv.DictReader(file))
+def read_mixtures(path: Path) -> list[Mixture]:
+    """Read a list of mixtures. Raises `MixtureListError` for what is missing or makes no sense."""
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            missing = [c for c in COLUMNS if c not in (reader.fieldnames or ())]
+            if missing:
+                raise MixtureListError(
+                    f"{path} is no list of mixtures: no column {', '.join(missing)}"
+                )
+            mixtures = [_mixture(row, f"{path}, line {reader.line_num}") for row in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = getattr(error, "strerror", None) or "it is not a text file of comma-separated rows"
+        raise MixtureListError(f"cannot read the list {path}: {reason}") from error
+    if not mixtures:
+        raise MixtureListError(f"{path} holds no mixtures")
+    return mixtures
 
 
-def render(row: dict[str, str], root: Path, sample_rate: int) -> ListedMixture:
-    """Mixes one row as its columns say, scaled to peak at 0.9 at most."""
-    samples = round(float(row["duration_s"]) * sample_rate)
-    columns = ("interferer_files", "interferer_offsets_s", "interferer_starts_s")
-    rest = np.zeros(samples)
-    for name, offset, start in zip(*(row[c].split("|") for c in columns), strict=True):
-        placed = _place(root / name, float(start), float(offset), samples, sample_rate)
+def _mixture(row: Mapping[str | None, str | None], where: str) -> Mixture:
+    if None in row or None in row.values():
+        raise MixtureListError(f"{where}: the row does not have as many fields as the header")
+    cell = {column or "": text or "" for column, text in row.items()}
+    columns = [cell[f"interferer_{part}"].split("|") for part in ("files", "starts_s", "offsets_s")]
+    if len({len(column) for column in columns}) > 1:
+        raise MixtureListError(f"{where}: interferers' files, starts and offsets differ in number")
+    seconds = _number(cell["duration_s"], f"{where}: duration_s")
+    if round(seconds * RATE) < ACTIVE_FRAME:
+        raise MixtureListError(f"{where}: duration_s should be 0.02 or more, found {seconds}")
+    target = None
+    if cell["target_file"]:
+        start, offset = cell["target_start_s"], cell["target_offset_s"]
+        target = _excerpt(cell["target_file"], start, offset, f"{where}: target")
+    return Mixture(
+        id=cell["id"],
+        query=cell["query"],
+        query_kind=cell["query_kind"],
+        target_class=cell["target_class"],
+        n_sources=int(_number(cell["n_sources"], f"{where}: n_sources")),
+        duration_s=seconds,
+        target=target,
+        interferers=tuple(
+            _excerpt(file, start, offset, f"{where}: interferer")
+            for file, start, offset in zip(*columns, strict=True)
+        ),
+        snr_db=_number(cell["snr_db"], f"{where}: snr_db") if target else 0.0,
+    )
+
+
+def _excerpt(file: str, start: str, offset: str, where: str) -> Excerpt:
+    times = _number(start, f"{where}_start_s"), _number(offset, f"{where}_offset_s")
+    if min(times) < 0:
+        name = "start_s" if times[0] < 0 else "offset_s"
+        raise MixtureListError(f"{where}_{name} should not be negative, found {min(times):g}")
+    return Excerpt(file, *times)
+
+
+def _number(text: str, where: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise MixtureListError(f"{where} should be a number, found {text!r}")
+    return value
+
+
+def render(mixture: Mixture, root: Path) -> tuple[Samples, Samples]:
+    """The mixture and its target, each (samples,) at 48 kHz; clips are looked for under `root`.
+
+    The target is silence in an "absent" mixture. Raises `MixtureListError` for a clip that cannot
+    be read or has another rate or channel count.
+    """
+    length = round(mixture.duration_s * RATE)
+    rest = np.zeros(length)
+    for excerpt in mixture.interferers:
+        placed = _place(excerpt, length, root)
         rest += placed / np.sqrt(active_power(placed) + 1e-20)
-    if row["target_file"]:
-        times = float(row["target_start_s"]), float(row["target_offset_s"])
-        target = _place(root / row["target_file"], *times, samples, sample_rate)
-        ratio = 10 ** (-float(row["snr_db"]) / 10)
-        rest *= np.sqrt(active_power(target) / (active_power(rest) + 1e-20) * ratio)
+    if mixture.target is None:
+        target = np.zeros(length)
+        rest *= ABSENT_RMS / np.sqrt(active_power(rest) + 1e-20)
     else:
-        target = np.zeros(samples)
-        rest *= 0.05 / np.sqrt(active_power(rest) + 1e-20)
-    mixture = target + rest
-    scale = min(1.0, 0.9 / (np.abs(mixture).max() + 1e-12))
-    return ListedMixture(row["query"], mixture * scale, target * scale, row)
+        target = _place(mixture.target, length, root)
+        wanted = active_power(target) / 10 ** (mixture.snr_db / 10)
+        rest *= np.sqrt(wanted / (active_power(rest) + 1e-20))
+    mix = target + rest
+    gain = min(1.0, PEAK / (float(np.abs(mix).max()) + 1e-12))
+    return mix * gain, target * gain
 
 
-def si_sdr(estimate: Signal, source: Signal) -> float:
-    """Scale-invariant signal-to-distortion ratio in dB."""
-    estimate, source = estimate - estimate.mean(), source - source.mean()
-    projection = (estimate @ source) / (source @ source) * source
-    error = estimate - projection
-    return float(10 * np.log10((projection @ projection + 1e-20) / (error @ error + 1e-20)))
-
-
-def _place(path: Path, start: float, offset: float, samples: int, sample_rate: int) -> Signal:
-    audio, _ = soundfile.read(path, dtype="float64")
-    audio = audio[round(start * sample_rate) :]
-    begin = round(offset * sample_rate)
-    out = np.zeros(samples)
-    length = max(0, min(len(audio), samples - begin))
-    out[begin : begin + length] = audio[:length]
-    return out
+def _place(excerpt: Excerpt, length: int, root: Path) -> Samples:
+    path = root / excerpt.file
+    try:
+        audio, rate = soundfile.read(path, dtype="float64", always_2d=True)
+    except (soundfile.SoundFileError, OSError) as error:
+        raise MixtureListError(f"cannot read the clip {path} ({error})") from error
+    if rate != RATE or audio.shape[1] != 1:
+        raise MixtureListError(
+            f"{path} should be mono at {RATE} Hz, found {audio.shape[1]} channels at {rate} Hz"
+        )
+    offset = round(excerpt.offset_s * RATE)
+    clip = audio[round(excerpt.start_s * RATE) :, 0][: max(0, length - offset)]
+    placed = np.zeros(length)
+    placed[offset : offset + len(clip)] = clip
+    return placed

@@ -74,26 +74,27 @@ class Trainer:
             mean.lerp_(new.detach(), 1 - decay)
         return loss.detach()
 
-    def save(self, path: Path, facts: dict[str, Any]) -> None:
-        """Writes a checkpoint: the averaged weights to use, and all that a resume needs."""
-        temporary = path.with_suffix(".partial")
-        torch.save(
-            {
-                "config": self.network.config.to_dict(),
-                "weights": self.average.state_dict(),
-                "raw_weights": self.network.state_dict(),
-                "optimisers": [o.state_dict() for o in self.optimisers],
-                "step": self.step_count,
-                "curve": self.curve,
-                "facts": facts,
-            },
-            temporary,
-        )
-        temporary.replace(path)
+    def save(self, folder: Path, facts: dict[str, Any]) -> None:
+        """Writes ``checkpoint.pt``, which export reads, and ``resume.pt``, which goes on."""
+        checkpoint = {
+            "config": self.network.config.to_dict(),
+            "weights": self.average.state_dict(),
+            "facts": facts,
+            "curve": self.curve,
+        }
+        rest = {
+            "raw_weights": self.network.state_dict(),
+            "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
+            "step": self.step_count,
+        }
+        for name, content in (("checkpoint.pt", checkpoint), ("resume.pt", checkpoint | rest)):
+            partial = folder / f"{name}.partial"
+            torch.save(content, partial)
+            partial.replace(folder / name)
 
-    def resume(self, path: Path) -> None:
-        """Continues from a checkpoint of :meth:`save`."""
-        saved = torch.load(path, weights_only=True)
+    def resume(self, folder: Path) -> None:
+        """Continues from what :meth:`save` wrote."""
+        saved = torch.load(folder / "resume.pt", weights_only=True)
         self.average.load_state_dict(saved["weights"])
         self.network.load_state_dict(saved["raw_weights"])
         for optimiser, state in zip(self.optimisers, saved["optimisers"], strict=True):
@@ -160,7 +161,6 @@ def train(options: argparse.Namespace) -> None:
     torch.manual_seed(options.seed)
     config = SoloConfig(**json.loads(options.config))
     trainer = Trainer(config, options.rate)
-    output = options.output / "checkpoint.pt"
     if options.resume:
         trainer.resume(options.resume)
     clips = load_clips(options.manifest, "train", config.sample_rate)
@@ -168,7 +168,7 @@ def train(options: argparse.Namespace) -> None:
     bins = config.frontend.bins
     seed = options.seed + trainer.step_count
     maker = MixtureMaker(clips, embeddings, config.sample_rate, options.seconds, bins, seed)
-    development = Development(options.mixtures, config.sample_rate) if options.mixtures else None
+    development = Development(options.mixtures) if options.mixtures else None
     facts = {
         "manifest_sha256": manifest_hash(options.manifest),
         "clips": len(clips),
@@ -194,7 +194,7 @@ def train(options: argparse.Namespace) -> None:
         losses.clear()
         if not all(math.isfinite(value) for value in point.values()):
             raise SystemExit("the loss is no longer a number; lower --rate")
-        trainer.save(output, facts)
+        trainer.save(options.output, facts)
         if trainer.step_count >= options.steps:
             return
 
@@ -204,7 +204,7 @@ def main() -> None:
     parser.add_argument("--manifest", type=Path, required=True)
     parser.add_argument("--mixtures", type=Path, help="list of mixtures to score on")
     parser.add_argument("--output", type=Path, required=True, help="folder for the checkpoint")
-    parser.add_argument("--resume", type=Path, help="checkpoint to go on from")
+    parser.add_argument("--resume", type=Path, help="folder of the run to go on from")
     parser.add_argument("--steps", type=int, default=4000, help="step to stop at")
     parser.add_argument("--cool-down", type=int, default=1000, help="last steps, rate to zero")
     parser.add_argument("--check", type=int, default=200, help="steps between scores")

@@ -14,7 +14,7 @@ import soundfile
 from PIL import Image
 
 from soloist.app import demo
-from soloist.app.metrics import si_sdr
+from soloist.training.metrics import si_sdr
 
 Run = Callable[..., Any]
 

@@ -13,8 +13,8 @@ import pytest
 import soundfile
 
 from soloist.app.evaluation import Score, summary
-from soloist.app.metrics import si_sdr
-from soloist.app.mixtures import RATE, Excerpt, Mixture, read_mixtures, render
+from soloist.training.metrics import si_sdr
+from soloist.training.mixture_list import RATE, Excerpt, Mixture, read_mixtures, render
 
 Run = Callable[..., Any]
 KEYS = {

@@ -46,6 +46,20 @@ class JackServer:
         }
 
     def __enter__(self) -> "JackServer":
+        self._start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+        if self.process.returncode == -signal.SIGKILL:
+            # A killed server keeps its place in JACK's registry, which has eight for the whole
+            # machine; one of the same name takes the place over and gives it back.
+            self._start()
+            self._end()
+        for left in Path("/dev/shm").glob(f"*{self.name}*"):  # a killed server leaves its memory
+            shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
+
+    def _start(self) -> None:
         command = ["jackd", "-n", self.name, "-S", "-t", "5000", "-d", "dummy"]
         command += ["-r", str(self.rate), "-p", str(self.period)]
         command += ["-C", str(self.channels), "-P", str(self.channels)]
@@ -60,12 +74,11 @@ class JackServer:
         # jack_wait sleeps whole seconds, so poll.
         while subprocess.run(["jack_lsp"], env=self.environment, capture_output=True).returncode:
             if self.process.poll() is not None or time.monotonic() > deadline:
-                self.__exit__()
+                self._end()
                 raise RuntimeError("jackd did not start")
             time.sleep(0.02)
-        return self
 
-    def __exit__(self, *_: object) -> None:
+    def _end(self) -> None:
         if self.process.poll() is None:
             self.process.terminate()
             try:
@@ -73,8 +86,6 @@ class JackServer:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait(3)
-        for left in Path("/dev/shm").glob(f"*{self.name}*"):  # a killed server leaves its memory
-            shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def freewheel(self) -> Iterator[None]:

@@ -107,9 +107,7 @@ def test_signals_end_it_cleanly(
     live = run_live(start_server(), "-i", "system", "-o", "system", "-m", str(toy_bundle().path))
     live.wait_for("READY")
     live.process.send_signal(number)
-    began = time.monotonic()
     assert live.finish() == code
-    assert time.monotonic() - began < 3.0
     summary = live.errors[-1]
     assert summary.startswith("soloist live: ")
     assert "overloads" in summary and "xruns" in summary

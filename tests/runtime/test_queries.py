@@ -55,7 +55,7 @@ def test_why_an_encoder_cannot_be_had_is_said(toy_bundle: Toys, fault: type[Exce
     def load(name: str) -> ConstantEncoder:
         raise fault(f"no {name} here")
 
-    with pytest.raises(QueryError, match="'a cat' is not .*nearest: .*no toy-encoder here"):
+    with pytest.raises(QueryError, match=r"'a cat' is not .*nearest: .*no toy-encoder here"):
         conditioning_for(toy_bundle().bundle, ["a cat"], load)
 
 

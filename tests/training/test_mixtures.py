@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from soloist.training.clips import Clip, active_power, phrases_of, vocabulary
+from soloist.training.clips import ACTIVE_FRAME, Clip, active_power, phrases_of, vocabulary
 from soloist.training.mixtures import MixtureMaker
 
 RATE = 8_000
@@ -66,11 +66,12 @@ def test_queries_lie_near_a_phrase_of_their_class(clips: list[Clip]) -> None:
         assert owner[nearest] == clip.label
 
 
-def test_active_power_leaves_silence_out() -> None:
-    tone = np.sqrt(2) * np.sin(np.arange(9600) * 0.3).astype(np.float32)
-    with_silence = np.concatenate([tone, np.zeros(96_000, np.float32)])
-    assert active_power(with_silence) == pytest.approx(1.0, rel=0.01)
-    assert active_power(np.zeros(4800, np.float32)) == 0.0
+def test_active_power_counts_the_frames_within_forty_decibels() -> None:
+    signal = np.zeros(100 * ACTIVE_FRAME)
+    signal[: 10 * ACTIVE_FRAME] = 0.5
+    signal[10 * ACTIVE_FRAME : 20 * ACTIVE_FRAME] = 0.5 * 10 ** (-41 / 20)
+    assert active_power(signal) == pytest.approx(0.25)
+    assert active_power(np.zeros(ACTIVE_FRAME)) == 0.0
 
 
 def test_phrases_are_the_captions_and_the_class(clips: list[Clip]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from soloist.app.metrics import attenuation, sdr, si_sdr
+from soloist.training.metrics import attenuation, sdr, si_sdr
 
 RNG = np.random.default_rng(3)
 REFERENCE = RNG.standard_normal(48000)
