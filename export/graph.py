@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import warnings
 from typing import Protocol
@@ -79,26 +78,25 @@ def _trace(
     dynamic: tuple[dict[int, torch.export.Dim], ...],
 ) -> onnx.ModelProto:
     log = logging.getLogger("torch.onnx")
-    level, buffer = log.level, io.BytesIO()
+    level = log.level
     log.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")  # the exporter warns about its own internals
-            torch.onnx.export(
+            program = torch.onnx.export(
                 module.eval(),
                 example,
-                buffer,
                 input_names=inputs,
                 output_names=outputs,
                 dynamic_shapes=dynamic,
                 opset_version=OPSET,
                 dynamo=True,
-                external_data=False,
                 verbose=False,
             )
     finally:
         log.setLevel(level)
-    model = onnx.load_from_string(buffer.getvalue())
+    assert program is not None  # as it is where dynamo is asked for
+    model = program.model_proto
     for node in model.graph.node:  # the exporter's notes name files of the machine it ran on
         node.ClearField("metadata_props")
         node.ClearField("doc_string")

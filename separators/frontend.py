@@ -53,7 +53,8 @@ class FrontEnd:
         """
         padded = torch.nn.functional.pad(audio, (self.n_fft - self.hop, 0))
         frames = padded.unfold(-1, self.n_fft, self.hop)
-        return torch.fft.rfft(frames * self.analysis_window().to(audio))
+        spectrum: Tensor = torch.fft.rfft(frames * self.analysis_window().to(audio))
+        return spectrum
 
     def synthesise(self, spectrum: Tensor) -> Tensor:
         """Inverts :meth:`analyse` by overlap-add of the synthesis windows.
@@ -67,7 +68,8 @@ class FrontEnd:
         hop = self.hop
         frames = torch.fft.irfft(spectrum, n=self.n_fft)[..., -2 * hop :]
         frames = frames * self.synthesis_window().to(frames)
-        return (frames[..., 1:, :hop] + frames[..., :-1, hop:]).flatten(-2)
+        audio: Tensor = (frames[..., 1:, :hop] + frames[..., :-1, hop:]).flatten(-2)
+        return audio
 
 
 def band_edges(bins: int, linear: int, growth: float) -> list[int]:

@@ -77,7 +77,7 @@ def scan(keep: Tensor, new: Tensor, state: Tensor) -> Tensor:
     """
     if keep.shape[1] == 1:  # one hop: plain operators, which is what an exported graph should hold
         return keep * state[:, None] + new
-    hidden: Tensor = _Scan.apply(keep, new, state)
+    hidden: Tensor = _Scan.apply(keep, new, state)  # type: ignore[no-untyped-call]
     return hidden
 
 

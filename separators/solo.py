@@ -204,11 +204,9 @@ class Solo(nn.Module):
         table = conditioning.unflatten(-1, (-1, self.config.patch)).movedim(-3, -2).flatten(-2)
         weights, bias = table[..., :-1, :], table[..., -1:, :]
         read = maps.flatten(1, 2) @ weights + bias
-        return (
-            read.reshape(b, n, self.patches, queries, self.config.patch)
-            .permute(0, 3, 1, 2, 4)
-            .reshape(b, queries, n, self.bands)
-        )
+        read = read.reshape(b, n, self.patches, queries, self.config.patch)
+        logits: Tensor = read.permute(0, 3, 1, 2, 4).reshape(b, queries, n, self.bands)
+        return logits
 
     @staticmethod
     def masks(logits: Tensor) -> Tensor:

@@ -100,25 +100,23 @@ class MixtureMaker:
         point = point + share * self.embeddings[clip.phrases[second]]
         noise = self.random.standard_normal(len(point)) * (0.25 / np.sqrt(len(point)))
         point = point + noise
-        return (point / np.linalg.norm(point)).astype(np.float32)
+        unit: NDArray[np.float32] = (point / np.linalg.norm(point)).astype(np.float32)
+        return unit
 
     def _excerpt(self, clip: Clip) -> NDArray[np.float32]:
         """Cuts or places the clip at random, at another speed (and so pitch) half of the time."""
         random = self.random
         speed = 2 ** random.uniform(-0.35, 0.35) if random.random() < 0.5 else 1.0
         need = int(self.length * speed) + 2
-        samples = clip.samples
-        if len(samples) > need:
-            start = random.integers(len(samples) - need + 1)
-            samples = samples[start : start + need]
-        samples = samples.astype(np.float32) / 32768
+        start = int(random.integers(max(1, len(clip.samples) - need + 1)))
+        samples = clip.samples[start : start + need].astype(np.float32) / 32768
         if speed != 1.0:
             positions = np.arange(int((len(samples) - 1) / speed), dtype=np.float32) * speed
             samples = np.interp(positions, np.arange(len(samples)), samples).astype(np.float32)
         samples = samples[: self.length]
         out = np.zeros(self.length, np.float32)
         spare = self.length - len(samples)
-        start = random.integers(spare + 1) if spare and random.random() < 0.7 else 0
+        start = int(random.integers(spare + 1)) if spare and random.random() < 0.7 else 0
         out[start : start + len(samples)] = samples
         return out
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..separators.encoders import MINILM
 from ..separators.solo import Solo, SoloConfig
@@ -39,7 +39,8 @@ class Trainer:
         self.network = Solo(config)
         self.average = deepcopy(self.network).requires_grad_(False)
         # Muon (Jordan et al. 2024) for the dense products in the middle, AdamW for the rest
-        dense, rest = [], []
+        dense: list[nn.Parameter] = []
+        rest: list[nn.Parameter] = []
         for name, parameter in self.network.named_parameters():
             middle = parameter.ndim == 2 and not name.startswith(("readout", "patch_place"))
             (dense if middle else rest).append(parameter)
@@ -61,8 +62,8 @@ class Trainer:
             maps, _ = network.trunk(power, state)
             logits = network.logits(maps, network.condition(queries))
         loss = _loss(logits.float(), energies)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        loss.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         for optimiser in self.optimisers:
             for group in optimiser.param_groups:
                 group["lr"] = rate * self.peak_rate
@@ -134,7 +135,7 @@ def band_energies(network: Solo, batch: Batch) -> tuple[Tensor, BandEnergies]:
     cross = torch.view_as_real(mixture[owner]).mul_(torch.view_as_real(spectra)).sum(-1) @ spread
     everything = torch.zeros(*present.shape, *cross.shape[1:])
     everything[present] = cross
-    everything = torch.nn.functional.pad(everything, (0, 0, 0, 0, 0, 1))  # the absent query
+    everything = nn.functional.pad(everything, (0, 0, 0, 0, 0, 1))  # the absent query
     source = torch.zeros(everything.shape[:2])
     source[:, :-1][present] = torch.view_as_real(spectra).square().sum((1, 2, 3))
     energies = BandEnergies((mixture_power @ spread)[:, None], everything, source)

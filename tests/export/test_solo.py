@@ -31,7 +31,8 @@ class HashEncoder:
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         rows = [np.random.default_rng(list(t.encode())).normal(size=12) for t in texts]
         table = np.stack(rows).astype(np.float32)
-        return table / np.linalg.norm(table, axis=1, keepdims=True)
+        unit: NDArray[np.float32] = table / np.linalg.norm(table, axis=1, keepdims=True)
+        return unit
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +45,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(5)
     network = Solo(CONFIG)
     with torch.no_grad():  # masks that differ from 1/2 by more than parity would forgive
-        network.readout *= 8
+        network.readout.mul_(8)
     path = tmp_path_factory.mktemp("checkpoint") / "solo.pt"
     facts = {"vocabulary": CLASSES, "encoder": HashEncoder.name, "seed": 5}
     saved = {"config": CONFIG.to_dict(), "weights": network.state_dict(), "facts": facts}
@@ -61,7 +62,8 @@ def bundle(checkpoint: Path, tmp_path: Path) -> Bundle:
 def noise(samples: int) -> NDArray[np.float32]:
     rng = np.random.default_rng(samples)
     swell = 0.3 * np.sin(np.arange(samples) * 1e-3) ** 2
-    return (swell * rng.standard_normal(samples)).astype(np.float32)[:, None]
+    audio: NDArray[np.float32] = (swell * rng.standard_normal(samples)).astype(np.float32)
+    return audio[:, None]
 
 
 @torch.no_grad()
