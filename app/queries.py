@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -13,6 +14,8 @@ from ..runtime.vocabulary import Vocabulary
 from ..separators.encoders import load_encoder
 from .console import emit_json
 from .options import SHIPPED, Json, Model
+
+_FRAMES = ("the sound of {}", "recording of {}", "{} can be heard")
 
 
 def queries(
@@ -49,7 +52,13 @@ def _list(vocabulary: Vocabulary, as_json: bool) -> None:
         emit_json(vocabulary.classes)
         return
     for name, phrases in vocabulary.classes.items():
-        print(f"{name.replace('_', ' ')}: {', '.join(phrases)}")
+        print(f"{name.replace('_', ' ')}: {', '.join(_plain(phrases))}")
+
+
+def _plain(phrases: Sequence[str]) -> list[str]:
+    """The phrases without those that only frame another one of them."""
+    framed = {frame.format(phrase) for phrase in phrases for frame in _FRAMES}
+    return [phrase for phrase in phrases if phrase not in framed]
 
 
 def _neighbours(vocabulary: Vocabulary, asked: str, count: int) -> list[tuple[str, float]]:
