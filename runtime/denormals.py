@@ -28,7 +28,9 @@ _DENORMALS_MASK, _DENORMALS_FLUSH = 0x0300_0000, 0x0100_0000  # of Windows' _con
 class FlushDenormals:
     """Context manager that flushes denormals to zero on the current thread until it is left.
 
-    Costs about a microsecond. One object serves one thread at a time and is not entered twice;
+    Costs 0.8 microseconds in a loop, and about 10 where it is entered once in a few milliseconds,
+    its code and data cold (x86-64, measured). The interpreter lock is kept all the while: no other
+    thread comes in between. One object serves one thread at a time and is not entered twice;
     several objects nest.
     Where the platform is unknown it does nothing.
     """
@@ -62,7 +64,8 @@ class _Environment(_Mode):
     """The mode through C99's floating-point environment."""
 
     def __init__(self, word: int, bits: int) -> None:
-        library = ctypes.CDLL(None if sys.platform == "darwin" else "libm.so.6")
+        # PyDLL: CDLL would offer the interpreter lock to other threads in each call.
+        library = ctypes.PyDLL(None if sys.platform == "darwin" else "libm.so.6")
         self._read, self._write = library.fegetenv, library.fesetenv
         self._environment = (ctypes.c_uint32 * _ENVIRONMENT_WORDS)()
         self._word, self._bits = word, bits
@@ -84,7 +87,7 @@ class _ControlWord(_Mode):
     """The mode through Windows' C run-time library."""
 
     def __init__(self) -> None:
-        self._control = ctypes.CDLL("ucrtbase")._controlfp_s
+        self._control = ctypes.PyDLL("ucrtbase")._controlfp_s
         self._word = ctypes.c_uint32()
         self._before = 0
 

@@ -36,7 +36,8 @@ class Engine:
         self._spectrum = session.spectrum.view(np.complex64)[..., 0]
         self._stft = StreamingSTFT(frames, channels)
         self._fresh = True
-        self._conditioning: Samples | None = None
+        self._asked: Samples | None = None
+        self._taken: Samples | None = None
         # How a frame takes over from the one before it, within a hop.
         window = analysis_window(frames) * synthesis_window(frames)
         rise = window[-2 * frames.hop : -frames.hop].astype(np.float32)
@@ -73,9 +74,10 @@ class Engine:
             self._dry_before = self._gains.dry
             self._fresh = False
         self._gains.advance()
-        if self._conditioning is not None:
-            conditioning, self._conditioning = self._conditioning, None
-            self._session.set_conditioning(conditioning)
+        asked = self._asked
+        if asked is not None and asked is not self._taken:
+            self._taken = asked
+            self._session.set_conditioning(asked)
         self._stft.analyse(self._spectrum)
         self._session.step()
         if not (self._render_stems() if self._separate else self._render_mix()):
@@ -85,8 +87,12 @@ class Engine:
         self._counters.hops += 1
 
     def set_conditioning(self, conditioning: Samples) -> None:
-        """Hand other queries, [Q, D], to the session before its next step. Any thread."""
-        self._conditioning = conditioning
+        """Hand other queries, [Q, D], to the session before its next step. Any thread.
+
+        Another array each time: what is new is told by identity. Only this method writes the
+        reference that the audio thread reads, so none is lost between two of them.
+        """
+        self._asked = conditioning
 
     def reset(self) -> None:
         """Forget all input; settings stay and apply at once."""

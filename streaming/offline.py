@@ -35,7 +35,8 @@ def separate_array(
 
     At another rate than the model's only what the network adds passes the resampler; the input's
     own share of each output is taken from the recording itself. So all outputs of "stems" still sum
-    to the input, above the model's band, too.
+    to the input, above the model's band, too. Samples that are NaN or infinite count as 0, at every
+    rate, and are counted in the processor's `counters`.
     """
     processor = source if isinstance(source, Processor) else Processor(source)
     if audio.ndim != 2 or audio.shape[1] < 1 or sample_rate < 1:
@@ -46,8 +47,12 @@ def separate_array(
     block = block_size or _BLOCK_HOPS * processor.spec.frames.hop
     if sample_rate == rate:
         return _play(processor, audio, block, progress)
+    # A resampler would spread a NaN over its whole filter, so here they go before it.
+    bad = ~np.isfinite(audio)
+    audio = np.where(bad, np.float32(0.0), audio)
     at_model_rate = _resample(audio, sample_rate, rate, math.ceil(len(audio) * rate / sample_rate))
     separated = _play(processor, at_model_rate, block, progress)
+    processor.counters.bad_input += int(np.count_nonzero(bad))
     if processor.outputs == "mix":
         return _back(separated, at_model_rate, audio, processor.input_weights[0], rate, sample_rate)
     return np.stack(

@@ -83,6 +83,7 @@ class Processor:
             self.remove()
         self._session: HopSession | None = None
         self._engine: Engine | None = None
+        self._adapter: BlockAdapter | None = None
         self._counters = Counters()
         self._hop = self.spec.frames.hop
         self._flush = FlushDenormals()
@@ -129,7 +130,8 @@ class Processor:
         for "mix" it may be `audio` itself. Samples that are NaN or infinite count as 0, and where
         the network gives such, the delayed input is heard for a hop: see `counters`.
         """
-        if self._engine is None:
+        adapter = self._adapter
+        if adapter is None:
             raise ValueError("process was called before prepare")
         frames = (len(audio),)
         target = out if self.outputs == "mix" else out.swapaxes(0, 1)
@@ -139,21 +141,21 @@ class Processor:
             )
         # Overflow in a broken network must not print a warning from the callback.
         with self._flush, np.errstate(all="ignore"):
-            self._adapter.process(audio, target)
+            adapter.process(audio, target)
 
     def reset(self) -> None:
         """Start anew, as if nothing had been played; gains, block and counters stay.
 
         Either thread, prepared, not while `process` runs.
         """
-        if self._engine is None:
+        if self._engine is None or self._adapter is None:
             raise ValueError("reset was called before prepare")
         self._engine.reset()
         self._adapter.rearm(self._adapter_delay)
 
     def release(self) -> None:
         """Let go of what `prepare` allocated, the session too. Control thread, not playing."""
-        self._engine = self._session = None
+        self._engine = self._adapter = self._session = None
 
     def set_block(self, block: int | None) -> None:
         """Fix the latency for the block size the host turns out to use; None if it varies.
@@ -161,7 +163,7 @@ class Processor:
         Audio thread (it allocates nothing), prepared. Before the first samples this is as if
         `prepare` had been told; later, the stream has one gap as long as the adapter's delay.
         """
-        if self._engine is None:
+        if self._adapter is None:
             raise ValueError("set_block was called before prepare")
         self._adapter_delay = adapter_delay(self._hop, block)
         self._adapter.rearm(self._adapter_delay)
@@ -209,7 +211,10 @@ class Processor:
         """Trouble since `prepare`, still counting. Any thread."""
         return self._counters
 
-    # --- settings; control thread, any time; a change while playing is ramped over 10 ms ----------
+    # --- settings; control thread, any time -------------------------------------------------------
+    #
+    # While playing, a change of gains, wet or bypass is ramped over 10 ms. Other words take over
+    # within one hop; see `set_conditioning`.
 
     def keep(self) -> None:
         """Hear the queried sounds: stems at 1, residual at 0."""
@@ -243,6 +248,11 @@ class Processor:
 
     def set_conditioning(self, conditioning: Samples) -> None:
         """Ask for other sounds: float32 [Q, D], as many as now. Heard from the next hop on.
+
+        The last frame of the old words and the first of the new ones overlap by a hop, in which the
+        one falls as the other rises and their windows sum to 1. So the overlap-add is a cross-fade
+        between two filterings of one input, a hop long (2.67 ms for 128 samples at 48 kHz), and
+        nothing jumps. Gains need the longer ramp since they may leap from silence to full level.
 
         `ValueError` for another number of queries, or of features than the bundle has.
         """

@@ -24,11 +24,6 @@ class RingBuffer:
         self._available = 0
 
     @property
-    def capacity(self) -> int:
-        """The most frames it can hold."""
-        return self._capacity
-
-    @property
     def available(self) -> int:
         """Frames written and not yet read."""
         return self._available

@@ -99,6 +99,23 @@ def test_other_rates_keep_length_alignment_and_sum(
     assert error_db(found, audio) < -120
 
 
+@pytest.mark.parametrize("rate", [48_000, 44_100])
+@pytest.mark.parametrize("outputs", ["mix", "stems"])
+def test_bad_samples_count_as_zeros_at_any_rate(
+    recurrent: Recurrent, make_spec: MakeSpec, noise: Noise, rate: int, outputs: Outputs
+) -> None:
+    spoilt, clean = noise(3000, 2), noise(3000, 2)
+    for at, value in ((0, np.nan), (2345, np.inf), (5999, -np.inf)):
+        spoilt.flat[at], clean.flat[at] = value, 0.0
+    before = spoilt.copy()
+    processor = Processor(recurrent(make_spec(), channels=2), outputs=outputs)
+    processor.set_gains(0.5, 1.0)
+    expected = separate_array(processor, clean, rate)
+    assert (separate_array(processor, spoilt, rate) == expected).all()
+    assert processor.counters.bad_input == 3
+    np.testing.assert_array_equal(spoilt, before)  # the caller's, left alone
+
+
 def test_a_rate_above_the_model_s_keeps_the_top_in_the_residual(
     recurrent: Recurrent, make_spec: MakeSpec, error_db: ErrorDb
 ) -> None:

@@ -1,4 +1,5 @@
 import tracemalloc
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -300,6 +301,49 @@ def test_conditioning_is_replaced_while_playing(make_spec: Callable[..., Spec], 
     assert play(processor, steady)[-1, 0] == pytest.approx(0.25, abs=1e-6)
     with pytest.raises(ValueError, match=r"found a conditioning of \(2, 1\), expected \(1,"):
         processor.set_conditioning(np.zeros((2, 1), np.float32))
+
+
+def test_a_conditioning_set_while_one_is_taken_is_not_lost(make_spec: Callable[..., Spec]) -> None:
+    """As from another thread: the new words come in the middle of handing over the old ones."""
+    later = np.array([[0.25]], np.float32)
+
+    class Interrupted(PassThroughSession):
+        def set_conditioning(self, conditioning: Audio) -> None:
+            super().set_conditioning(conditioning)
+            self.taken = [*getattr(self, "taken", []), float(conditioning[0, 0])]
+            if len(self.taken) == 2:
+                processor.set_conditioning(later)
+
+    session = Interrupted(make_spec())
+    processor = Processor(session, conditioning=np.array([[0.5]], np.float32))
+    processor.prepare(48_000, 512, 1, block=128)
+    processor.set_conditioning(np.array([[0.75]], np.float32))
+    block = np.zeros((128, 1), np.float32)
+    for _ in range(4):
+        processor.process(block, block)
+    assert session.taken == [0.5, 0.75, 0.25]  # each once
+
+
+def test_other_words_take_over_without_a_click(
+    make_spec: Callable[..., Spec], ready: Callable[..., Processor], play: Play
+) -> None:
+    """From full level to silence on a steady input: a Hann half, whose steps are pi/2 per hop."""
+    processor = ready(PassThroughSession(make_spec(), weights=[1.0]), block=128)
+    steady = np.ones((1280, 1), np.float32)
+    play(processor, steady)
+    processor.set_conditioning(np.zeros((1, 1), np.float32))
+    out = play(processor, steady)[:, 0]
+    assert out[0] == pytest.approx(1.0, abs=1e-6)
+    assert np.abs(out[2 * 128 :]).max() < 1e-6
+    assert np.abs(np.diff(out)).max() < 1.01 * np.pi / 2 / 128
+
+
+def test_release_lets_go_of_engine_and_session(toy_bundle: Any) -> None:
+    processor = Processor(toy_bundle().bundle, device="cpu")
+    processor.prepare(48_000, 512, 1)
+    held = [weakref.ref(processor._engine), weakref.ref(processor._session)]
+    processor.release()
+    assert [reference() for reference in held] == [None, None]
 
 
 def test_a_bundle_is_opened_for_as_many_channels_as_needed(
