@@ -19,7 +19,9 @@ class StreamingSeparator(Protocol):
     """What the graph is made of: see ``separators``."""
 
     def initial_state(self, batch: int) -> Tensor: ...
-    def __call__(self, spectrum: Tensor, query: Tensor, state: Tensor) -> tuple[Tensor, Tensor]: ...
+    def __call__(
+        self, spectrum: Tensor, conditioning: Tensor, state: Tensor
+    ) -> tuple[Tensor, Tensor]: ...
 
 
 class _Hop(nn.Module):
@@ -29,8 +31,10 @@ class _Hop(nn.Module):
         super().__init__()
         self.separator = separator
 
-    def forward(self, spectrum: Tensor, query: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        stems, state = self.separator(spectrum[:, None], query, state)
+    def forward(
+        self, spectrum: Tensor, conditioning: Tensor, state: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        stems, state = self.separator(spectrum[:, None], conditioning, state)
         return stems[:, :, 0], state
 
 

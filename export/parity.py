@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..runtime.bundle import Bundle
@@ -17,26 +18,29 @@ HOPS = 400
 
 
 @torch.no_grad()
-def parity(separator: StreamingSeparator, path: Path, seed: int = 0) -> dict[str, float]:
-    """Streams unit-scale noise through both, hop by hop, and compares the stems.
+def parity(
+    separator: StreamingSeparator, path: Path, conditioning: NDArray[np.float32], seed: int = 0
+) -> dict[str, float]:
+    """Streams noise of unit scale through both, hop by hop, two channels, and compares the stems.
 
     Args:
         separator: the network.
         path: a bundle made from it.
+        conditioning: ``(queries, size)`` to ask both for.
 
     Returns:
         ``max_abs``: the largest difference of any number; ``snr_db``: energy of torch's stems over
         the energy of the difference, dB.
     """
     bundle = Bundle.open(path)
-    session = Session(bundle, device="cpu")
+    session = Session(bundle, channels=2, device="cpu", conditioning=conditioning)
     generator = torch.Generator().manual_seed(seed)
-    level = torch.exp(torch.randn(HOPS, 1, 1, 1, generator=generator))  # loud and soft moments
+    level = torch.exp(2 * torch.randn(HOPS, 2, 1, 1, generator=generator))  # loud and soft moments
     bins = bundle.spec.frames.bins
-    spectra = level * torch.randn(HOPS, 1, bins, 2, generator=generator)
-    spectra /= spectra.abs().max()
-    query = torch.from_numpy(baked_conditioning(path))
-    state: Tensor = separator.initial_state(1)
+    spectra = level * torch.randn(HOPS, 2, bins, 2, generator=generator)
+    spectra /= spectra.square().mean().sqrt()
+    query = torch.from_numpy(conditioning)
+    state: Tensor = separator.initial_state(2)
     worst = error = energy = 0.0
     for spectrum in spectra:
         expected, state = separator(spectrum[:, None], query, state)
@@ -47,12 +51,3 @@ def parity(separator: StreamingSeparator, path: Path, seed: int = 0) -> dict[str
         error += float(np.square(difference).sum())
         energy += float(expected.square().sum())
     return {"max_abs": worst, "snr_db": float(10 * np.log10(energy / (error + 1e-30)))}
-
-
-def baked_conditioning(path: Path) -> np.ndarray:
-    """Returns the default conditioning of a bundle, ``(queries, size)`` float32."""
-    import onnx
-
-    model = onnx.load(path)
-    (found,) = [i for i in model.graph.initializer if i.name == "conditioning"]
-    return np.array(onnx.numpy_helper.to_array(found))

@@ -15,8 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..runtime.errors import BundleError, QueryError
-from ..runtime.queries import open_encoder
+from ..runtime.errors import BundleError
+from ..runtime.queries import check_words, open_encoder
 from ..runtime.spec import Frames, Query, Spec
 from ..runtime.vocabulary import Vocabulary
 from ..separators.checkpoints import Checkpoint, load_checkpoint
@@ -54,8 +54,7 @@ def export_bundle(
         trained = load_checkpoint(checkpoint)
     except ValueError as error:
         raise BundleError(str(error)) from error
-    if len(set(queries)) != len(queries) or not queries:
-        raise QueryError(f"queries {list(queries)} must be words that all differ")
+    check_words(queries)
     vocabulary = _vocabulary(trained, queries)
     rows = [vocabulary.find(words) for words in queries]
     embeddings = vocabulary.embeddings[[row for row in rows if row is not None]]
@@ -72,7 +71,7 @@ def export_bundle(
     partial = output.with_name(f".{output.name}.partial")
     try:
         _save(model, {"soloist": spec.to_json(), **extras}, partial)
-        spec = replace(spec, parity=parity(trained.network, partial))
+        spec = replace(spec, parity=parity(trained.network, partial, conditioning))
         _save(model, {"soloist": spec.to_json(), **extras}, partial)
         partial.replace(output)
     finally:
@@ -99,6 +98,12 @@ def _vocabulary(trained: Checkpoint, queries: Sequence[str]) -> Vocabulary:
     classes: dict[str, list[str]] = trained.facts["vocabulary"]
     phrases = sorted({*queries, *(phrase for members in classes.values() for phrase in members)})
     encoder = open_encoder(trained.facts["encoder"], load_encoder)
+    wanted = trained.network.config.embedding
+    if encoder.dimension != wanted:
+        raise BundleError(
+            f"the checkpoint takes embeddings of {wanted} numbers, its text encoder "
+            f"{encoder.name} makes {encoder.dimension}; train it again"
+        )
     embeddings = encoder.encode(phrases).astype(np.float16)
     return Vocabulary(encoder.name, phrases, embeddings, classes)
 

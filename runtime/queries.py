@@ -13,9 +13,16 @@ from numpy.typing import NDArray
 
 from .bundle import Bundle
 from .errors import QueryError
-from .vocabulary import Vocabulary
+from .vocabulary import Vocabulary, normalised
 
-__all__ = ["Loader", "TextEncoder", "Vocabulary", "conditioning_for", "open_encoder"]
+__all__ = [
+    "Loader",
+    "TextEncoder",
+    "Vocabulary",
+    "check_words",
+    "conditioning_for",
+    "open_encoder",
+]
 
 
 class TextEncoder(Protocol):
@@ -46,8 +53,7 @@ def conditioning_for(
     Raises `QueryError` for empty words, a bundle that takes no new words, and unknown words
     without their encoder.
     """
-    if not queries or not all(words.strip() for words in queries):
-        raise QueryError(f"queries {list(queries)} are not all words; name a sound for each")
+    check_words(queries)
     if bundle.conditioner is None:
         baked = ", ".join(query.name for query in bundle.spec.queries)
         raise QueryError(
@@ -55,6 +61,17 @@ def conditioning_for(
             "export it again with yours"
         )
     return bundle.conditioner(_embeddings(bundle, queries, load))
+
+
+def check_words(queries: Sequence[str]) -> None:
+    """Raise `QueryError` unless each query is words, and no two are the same ones."""
+    if not queries or not all(words.strip() for words in queries):
+        raise QueryError(f"queries {list(queries)} are not all words; name a sound for each")
+    # The same sound asked for twice would get half of it each time: masks share what they claim.
+    asked = [normalised(words) for words in queries]
+    twice = [words for words, key in zip(queries, asked, strict=True) if asked.count(key) > 1]
+    if twice:
+        raise QueryError(f"{twice[0]!r} is asked for more than once; name each sound once")
 
 
 def open_encoder(name: str, load: Loader) -> TextEncoder:

@@ -143,9 +143,9 @@ class Session:
 class PassThroughSession:
     """A session without a network: each stem is the spectrum times a weight.
 
-    For tests and for the benchmark of the engine alone. One weight a query, as many as `spec` has
-    queries; its conditioning is those weights, [Q, 1]. By default they are 1/Q, so that the stems
-    sum to the input.
+    What shows the engine by itself. One weight a query, as many as `spec` has queries; its
+    conditioning is those weights, [Q, 1]. By default they are 1/Q, so that the stems sum to the
+    input.
     """
 
     def __init__(

@@ -50,7 +50,7 @@ class Vocabulary:
             raise BundleError(f"{_WHERE}: class phrase {min(strangers)!r} has no embedding")
         self._index: dict[str, int] = {}
         for index, phrase in enumerate(self.phrases):
-            self._index.setdefault(_normalised(phrase), index)
+            self._index.setdefault(normalised(phrase), index)
 
     @property
     def dimension(self) -> int:
@@ -59,7 +59,7 @@ class Vocabulary:
 
     def find(self, words: str) -> int | None:
         """Row of the phrase that equals `words` but for case, spaces and punctuation, or None."""
-        return self._index.get(_normalised(words))
+        return self._index.get(normalised(words))
 
     def nearest(self, query: str | NDArray[np.floating], n: int = 5) -> list[tuple[str, float]]:
         """The `n` phrases closest to some words or to an embedding [E], best first, with a score.
@@ -79,10 +79,10 @@ class Vocabulary:
         return _cosines(self.embeddings, self.embeddings[index])
 
     def _spelling(self, words: str) -> NDArray[np.float32]:
-        wanted = SequenceMatcher(b=_normalised(words))
+        wanted = SequenceMatcher(b=normalised(words))
         scores = np.zeros(len(self.phrases), dtype=np.float32)
         for index, phrase in enumerate(self.phrases):
-            wanted.set_seq1(_normalised(phrase))
+            wanted.set_seq1(normalised(phrase))
             scores[index] = wanted.ratio()
         return scores
 
@@ -127,7 +127,8 @@ class _Record:
     embeddings: str
 
 
-def _normalised(words: str) -> str:
+def normalised(words: str) -> str:
+    """`words` without case, punctuation and spare spaces: what makes two askings the same."""
     folded = unicodedata.normalize("NFKC", words).casefold()
     return " ".join(re.findall(r"[^\W_]+", folded))
 

@@ -41,6 +41,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
         network = Solo(SoloConfig(**saved["config"]))
         network.load_state_dict(saved["weights"])
         facts, curve = saved["facts"], saved["curve"]
+        for fact in ("vocabulary", "encoder"):  # without these nobody can ask it for anything
+            facts[fact]
     except Exception as error:  # zip, pickle, key and shape faults share no base class
         reason = str(error).partition("\n")[0][:160]
         raise ValueError(f"{path} is no checkpoint of soloist training ({reason})") from error

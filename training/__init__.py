@@ -1,1 +1,5 @@
-"""Mixtures made on the fly, losses and recipes that train what ``separators`` defines (torch)."""
+"""Mixtures, losses, recipes and figures: what trains and measures the separators.
+
+Recipes and losses need torch. Clips, mixtures, lists of mixtures and metrics are numpy alone, since
+``soloist demo`` and ``soloist evaluate`` use them in the plain install.
+"""

@@ -159,6 +159,8 @@ def render(mixture: Mixture, root: Path) -> tuple[Samples, Samples]:
         rest *= ABSENT_RMS / np.sqrt(active_power(rest) + 1e-20)
     else:
         target = _place(mixture.target, length, root)
+        if not target.any():  # any output would score alike
+            raise MixtureListError(f"{mixture.id}: the target is silent in the whole mixture")
         wanted = active_power(target) / 10 ** (mixture.snr_db / 10)
         rest *= np.sqrt(wanted / (active_power(rest) + 1e-20))
     mix = target + rest

@@ -7,10 +7,10 @@ from collections.abc import Collection
 import numpy as np
 from numpy.typing import NDArray
 
-from ..separators.encoders import MINILM, load_encoder
+from ..separators.encoders import load_encoder
 
 
-def embed(phrases: Collection[str]) -> dict[str, NDArray[np.float32]]:
-    """Returns the unit-length embedding of every phrase, ``(384,)`` float32 each."""
+def embed(phrases: Collection[str], encoder: str) -> dict[str, NDArray[np.float32]]:
+    """Returns the unit-length embedding of every phrase, float32, by the encoder of that name."""
     ordered = sorted(phrases)
-    return dict(zip(ordered, load_encoder(MINILM).encode(ordered), strict=True))
+    return dict(zip(ordered, load_encoder(encoder).encode(ordered), strict=True))

@@ -93,14 +93,16 @@ class Trainer:
             torch.save(content, partial)
             partial.replace(folder / name)
 
-    def resume(self, folder: Path) -> None:
-        """Continues from what :meth:`save` wrote."""
+    def resume(self, folder: Path) -> dict[str, Any]:
+        """Continues from what :meth:`save` wrote; returns the facts of the run so far."""
         saved = torch.load(folder / "resume.pt", weights_only=True)
         self.average.load_state_dict(saved["weights"])
         self.network.load_state_dict(saved["raw_weights"])
         for optimiser, state in zip(self.optimisers, saved["optimisers"], strict=True):
             optimiser.load_state_dict(state)
         self.step_count, self.curve = saved["step"], saved["curve"]
+        facts: dict[str, Any] = saved["facts"]
+        return facts
 
 
 def _loss(logits: Tensor, energies: BandEnergies) -> Tensor:
@@ -157,29 +159,36 @@ def _rate(step: int, steps: int, warm_up: int, cool_down: int) -> float:
     return max(0.0, min(1.0, (step + 1) / warm_up, (steps - step) / max(1, cool_down)))
 
 
+def _leg(options: argparse.Namespace, first_step: int) -> dict[str, Any]:
+    """The settings of one leg of a run, as JSON holds them; folders are nobody's business."""
+    settings = {k: v for k, v in vars(options).items() if not isinstance(v, Path)}
+    return {"first_step": first_step, **settings}
+
+
 def train(options: argparse.Namespace) -> None:
     """Runs the recipe; every ``--check`` steps it scores the average weights and saves."""
     torch.manual_seed(options.seed)
     config = SoloConfig(**json.loads(options.config))
     trainer = Trainer(config, options.rate)
-    if options.resume:
-        trainer.resume(options.resume)
+    earlier = trainer.resume(options.resume) if options.resume else {}
     clips = load_clips(options.manifest, "train", config.sample_rate)
-    embeddings = embed({phrase for clip in clips for phrase in clip.phrases})
+    embeddings = embed({p for clip in clips for p in clip.phrases}, options.encoder)
     bins = config.frontend.bins
     seed = options.seed + trainer.step_count
     maker = MixtureMaker(clips, embeddings, config.sample_rate, options.seconds, bins, seed)
-    development = Development(options.mixtures) if options.mixtures else None
+    development = Development(options.mixtures, options.encoder) if options.mixtures else None
     facts = {
         "manifest_sha256": manifest_hash(options.manifest),
         "clips": len(clips),
-        "encoder": MINILM,
+        "encoder": options.encoder,
         "vocabulary": vocabulary(clips),
-        "seed": options.seed,
-        "recipe": {k: str(v) for k, v in vars(options).items() if not isinstance(v, Path)},
+        # one entry for each time the run was started or taken up again
+        "legs": [*earlier.get("legs", []), _leg(options, trainer.step_count)],
     }
     options.output.mkdir(parents=True, exist_ok=True)
-    losses, started = [], time.monotonic()
+    losses: list[Tensor] = []
+    minutes_before = trainer.curve[-1]["minutes"] if trainer.curve else 0.0
+    started = time.monotonic()
     for batch in _batches(maker, options.batch):
         power, energies = band_energies(trainer.network, batch)
         rate = _rate(trainer.step_count, options.steps, 100, options.cool_down)
@@ -187,20 +196,20 @@ def train(options: argparse.Namespace) -> None:
         if trainer.step_count % options.check and trainer.step_count < options.steps:
             continue
         figures = development.score(trainer.average) if development else {}
-        minutes = (time.monotonic() - started) / 60
+        minutes = minutes_before + (time.monotonic() - started) / 60
         point = {"step": trainer.step_count, "minutes": round(minutes, 1)}
         point |= {"loss": round(float(torch.stack(losses).mean()), 4), **figures}
         trainer.curve.append(point)
         print(json.dumps(point), flush=True)
         losses.clear()
-        if not all(math.isfinite(value) for value in point.values()):
+        if not math.isfinite(point["loss"]):
             raise SystemExit("the loss is no longer a number; lower --rate")
         trainer.save(options.output, facts)
         if trainer.step_count >= options.steps:
             return
 
 
-def main() -> None:
+def options_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--manifest", type=Path, required=True)
     parser.add_argument("--mixtures", type=Path, help="list of mixtures to score on")
@@ -213,9 +222,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--rate", type=float, default=2e-3, help="peak learning rate")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--encoder", default=MINILM, help="text encoder of the queries")
     parser.add_argument("--config", default="{}", help="JSON of sizes that differ from default")
-    train(parser.parse_args())
+    return parser
 
 
 if __name__ == "__main__":
-    main()
+    train(options_parser().parse_args())

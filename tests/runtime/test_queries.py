@@ -38,10 +38,10 @@ def test_known_words_need_no_encoder(toy_bundle: Toys) -> None:
 
 def test_only_unknown_words_are_encoded(toy_bundle: Toys) -> None:
     toy, encoder = toy_bundle(), ConstantEncoder()
-    found = conditioning_for(toy.bundle, ["a cat", "dog", "a cat", "trains"], lambda _: encoder)
+    found = conditioning_for(toy.bundle, ["a cat", "dog", "trains"], lambda _: encoder)
     assert set(encoder.asked) == {"a cat", "trains"}
     expected = toy.bundle.conditioner(np.eye(1, 6, dtype=np.float32))[0]
-    np.testing.assert_array_equal(found[[0, 2, 3]], np.stack([expected] * 3))
+    np.testing.assert_array_equal(found[[0, 2]], np.stack([expected] * 2))
     np.testing.assert_allclose(found[1], toy.conditioning[0], rtol=1e-5)
 
 
@@ -67,6 +67,12 @@ def test_another_encoder_than_the_trained_one_is_refused(toy_bundle: Toys) -> No
 @pytest.mark.parametrize("words", [[], [""], ["dog", " \t"]])
 def test_empty_words_are_refused(toy_bundle: Toys, words: list[str]) -> None:
     with pytest.raises(QueryError, match="name a sound"):
+        conditioning_for(toy_bundle().bundle, words)
+
+
+@pytest.mark.parametrize("words", [["dog", "dog"], ["rain", "a cat", " A  cat! "]])
+def test_the_same_words_twice_are_refused(toy_bundle: Toys, words: list[str]) -> None:
+    with pytest.raises(QueryError, match="is asked for more than once"):
         conditioning_for(toy_bundle().bundle, words)
 
 

@@ -129,6 +129,9 @@ def test_clips_that_do_not_fit(listing: Callable[..., Path], tmp_path: Path) -> 
     (missing,) = read_mixtures(listing({"target_file": "gone.wav"}))
     with pytest.raises(MixtureListError, match=r"gone\.wav"):
         render(missing, tmp_path)
+    (late,) = read_mixtures(listing({"target_offset_s": "99"}))
+    with pytest.raises(MixtureListError, match="m0: the target is silent"):
+        render(late, tmp_path)
     soundfile.write(tmp_path / "slow.wav", np.ones(4000), 8000)
     (slow,) = read_mixtures(listing({"target_file": "slow.wav"}))
     with pytest.raises(MixtureListError, match="found 1 channels at 8000 Hz"):
