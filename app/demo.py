@@ -17,7 +17,7 @@ from ..runtime.errors import SoloistError
 from ..runtime.queries import conditioning_for
 from ..runtime.session import Session
 from ..separators.encoders import load_encoder
-from ..streaming.files import read_audio, write_audio
+from ..streaming.files import read_audio, write_together
 from ..streaming.latency import Latency
 from ..streaming.processor import Processor
 from ..training.metrics import si_sdr
@@ -71,8 +71,8 @@ def demo(
     make_folder(folder)
     take = play(bundle, scene, device)
     sounds = {"mixture": scene.mixture, "kept": take.kept, "removed": take.removed}
-    for name, samples in sounds.items():
-        write_audio(folder / f"{name}.wav", samples[:, None], scene.sample_rate, subtype="PCM_16")
+    files = {folder / f"{name}.wav": samples[:, None] for name, samples in sounds.items()}
+    write_together(files, scene.sample_rate, subtype="PCM_16")
     _draw(folder / "picture.png", scene, take)
     _tell(bundle, scene, take, folder)
     if as_json:

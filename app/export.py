@@ -9,6 +9,7 @@ import typer
 
 from ..runtime.errors import SoloistError
 from .console import say
+from .options import encodable
 from .outputs import check_writable
 
 
@@ -17,7 +18,13 @@ def export(
     output: Annotated[Path, typer.Argument(metavar="OUT", help="The bundle, an .onnx file.")],
     query: Annotated[
         list[str],
-        typer.Option("--query", "-q", metavar="WORDS", help="A sound to bake in; repeat it."),
+        typer.Option(
+            "--query",
+            "-q",
+            metavar="WORDS",
+            callback=encodable,
+            help="A sound to bake in; repeat it.",
+        ),
     ],
     name: Annotated[str, typer.Option("--name", help="What the bundle calls itself.")] = "solo",
     card: Annotated[
@@ -33,8 +40,14 @@ def export(
         raise SoloistError(
             f'export needs {error.name}, which is not installed: pip install "soloist[export]"'
         ) from error
-    if not checkpoint.is_file():
-        raise SoloistError(f"no checkpoint {str(checkpoint)!r}: give a file that training wrote")
+    try:
+        found = "" if checkpoint.is_file() else "no such file"
+    except OSError as error:  # such as a name that is too long
+        found = error.strerror
+    if found:
+        raise SoloistError(
+            f"no checkpoint {str(checkpoint)!r}: {found}; give a file that training wrote"
+        )
     check_writable(output)
     text = _read(card) if card else None
     spec = export_bundle(checkpoint, query, output, name=name, card=text)

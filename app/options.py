@@ -6,6 +6,19 @@ from typing import Annotated
 
 import typer
 
+from ..runtime.errors import QueryError
+
+
+def encodable(words: list[str] | None) -> list[str] | None:
+    """The queries as they are. Raises `QueryError` where bytes came that are no UTF-8 text."""
+    for query in words or ():
+        try:
+            query.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise QueryError(f"the query {query!r} is no UTF-8 text; type it again") from error
+    return words
+
+
 Model = Annotated[
     str, typer.Option("--model", "-m", metavar="NAME|FILE", help="A shipped model or a bundle.")
 ]
@@ -15,6 +28,7 @@ Queries = Annotated[
         "--query",
         "-q",
         metavar="WORDS",
+        callback=encodable,
         help="A sound to ask for; repeat it for several. Without: what the model was made for.",
     ),
 ]

@@ -9,17 +9,22 @@ from pathlib import Path
 import numpy as np
 
 from ..runtime.errors import AudioFileError, SoloistError
-from ..streaming.files import write_audio
+from ..streaming.files import replacing, write_audio
 
 
 def check_writable(path: Path) -> None:
     """Raise `SoloistError` if no file can be written at `path`: better now than after the work."""
-    if path.is_dir():
-        raise SoloistError(f"cannot write {str(path)!r}: it is a folder; name a file")
-    if not path.parent.is_dir():
+    try:
+        if path.is_dir():
+            raise SoloistError(f"cannot write {str(path)!r}: it is a folder; name a file")
+        if not path.parent.is_dir():
+            raise SoloistError(
+                f"cannot write {str(path)!r}: no folder {str(path.parent)!r}; make it first"
+            )
+    except OSError as error:  # such as a name that is too long
         raise SoloistError(
-            f"cannot write {str(path)!r}: no folder {str(path.parent)!r}; make it first"
-        )
+            f"cannot write {str(path)!r}: {error.strerror}; choose another name"
+        ) from error
     if not os.access(path.parent, os.W_OK):
         raise SoloistError(
             f"cannot write {str(path)!r}: its folder is read-only or another user's; choose another"
@@ -33,7 +38,8 @@ def check_audio_writable(path: Path, sample_rate: int, channels: int, subtype: s
     counts by rules of their own, and only writing tells.
     """
     check_writable(path)
-    trial = path.with_name(f".{secrets.token_hex(4)}.{path.name}")
+    # The suffix is the user's, for it says the format. The rest is short, whatever theirs is.
+    trial = path.with_name(f".{secrets.token_hex(8)}{path.suffix}")
     silence = np.zeros((1024, channels), np.float32)
     try:
         write_audio(trial, silence, sample_rate, subtype=subtype)
@@ -54,11 +60,5 @@ def make_folder(path: Path) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file whole or not at all. Raises `SoloistError` if it cannot be written."""
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
+    with replacing(path) as part:
         part.write_text(text, encoding="utf-8")
-        os.replace(part, path)
-    except OSError as error:
-        raise SoloistError(f"cannot write {str(path)!r}: {error.strerror}") from error
-    finally:
-        part.unlink(missing_ok=True)

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from ..streaming.files import replacing
+
 WINDOW = 4096  # samples: 85 ms at 48 kHz, fine enough to tell the partials of a voice apart
 RANGE_DB = 80.0  # below the loudest spot of all panels; quieter is black
 LOWEST_HZ = 60.0
@@ -39,7 +41,10 @@ class Panel:
 
 
 def draw(path: Path, panels: Sequence[Panel], sample_rate: int, title: str, subtitle: str) -> None:
-    """Write the picture of `panels`, signals of equal length at `sample_rate` Hz, as PNG."""
+    """Write the picture of `panels`, signals of equal length at `sample_rate` Hz, as PNG.
+
+    Whole or not at all; `SoloistError` if it cannot be written.
+    """
     levels = [_spectrogram(panel.signal, sample_rate) for panel in panels]
     loudest = max(float(level.max()) for level in levels)
     size = (LEFT + PANEL_W + RIGHT, TOP + len(panels) * (PANEL_H + GAP) - GAP + BOTTOM)
@@ -56,7 +61,8 @@ def draw(path: Path, panels: Sequence[Panel], sample_rate: int, title: str, subt
     bottom = TOP + len(panels) * (PANEL_H + GAP) - GAP
     _time_axis(canvas, bottom, seconds)
     _colour_bar(image, canvas, TOP, bottom)
-    image.save(path)
+    with replacing(path) as part:
+        image.save(part, format="PNG")
 
 
 def _spectrogram(signal: NDArray[np.float32], sample_rate: int) -> Levels:

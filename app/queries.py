@@ -13,7 +13,7 @@ from ..runtime.queries import open_encoder
 from ..runtime.vocabulary import Vocabulary
 from ..separators.encoders import load_encoder
 from .console import emit_json
-from .options import SHIPPED, Json, Model
+from .options import SHIPPED, Json, Model, encodable
 
 _FRAMES = ("the sound of {}", "recording of {}", "{} can be heard")
 
@@ -21,7 +21,11 @@ _FRAMES = ("the sound of {}", "recording of {}", "{} can be heard")
 def queries(
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[WORDS]...", help="Words to look up, in quotes where several."),
+        typer.Argument(
+            metavar="[WORDS]...",
+            callback=encodable,
+            help="Words to look up, in quotes where several.",
+        ),
     ] = None,
     model: Model = SHIPPED,
     count: Annotated[

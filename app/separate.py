@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
-from numpy.typing import NDArray
 
 from ..runtime.bundle import Bundle
 from ..runtime.queries import conditioning_for
 from ..separators.encoders import load_encoder
-from ..streaming.files import Recording, read_audio, write_audio
+from ..streaming.files import read_audio, write_together
 from ..streaming.offline import separate_array
 from ..streaming.processor import Processor
 from .console import progress_bar, say
@@ -22,6 +21,8 @@ from .options import SHIPPED, Device, Keep, Model, Queries
 from .outputs import check_audio_writable
 
 RESIDUAL = "residual"
+# Letters of the words that a file's name takes: up to 240 of the 255 bytes that systems allow.
+_SLUG_LETTERS = 60
 
 
 def separate(
@@ -70,7 +71,14 @@ def separate(
             block_size=block_size,
             progress=bar,
         )
-    _write(targets, [output] if len(targets) == 1 else list(output), recording)
+    outputs = [output] if len(targets) == 1 else list(output)
+    write_together(
+        dict(zip(targets, outputs, strict=True)),
+        recording.sample_rate,
+        subtype=recording.subtype,
+    )
+    for path in targets:
+        say(f"written: {path}")
     _warn(processor)
 
 
@@ -78,19 +86,17 @@ def targets_beside(target: Path, words: Sequence[str]) -> list[Path]:
     """A path for each of several queries and one for the residual: `out-dog.wav`, ..."""
     taken = [RESIDUAL]
     for text in words:
-        slug = re.sub(r"[^\w]+", "-", text.casefold()).strip("-_") or "query"
         # Different words may leave the same letters.
-        numbered = (slug if n == 1 else f"{slug}-{n}" for n in range(1, len(words) + 2))
-        taken.append(next(name for name in numbered if name not in taken))
+        taken.append(next(name for name in _names(text) if name not in taken))
     return [target.with_stem(f"{target.stem}-{name}") for name in [*taken[1:], RESIDUAL]]
 
 
-def _write(
-    targets: Sequence[Path], outputs: Sequence[NDArray[np.float32]], recording: Recording
-) -> None:
-    for path, samples in zip(targets, outputs, strict=True):
-        write_audio(path, samples, recording.sample_rate, subtype=recording.subtype)
-        say(f"written: {path}")
+def _names(words: str) -> Iterator[str]:
+    """What words may be called in a file's name: `a-dog`, `a-dog-2`, ..."""
+    slug = re.sub(r"[^\w]+", "-", words.casefold()).strip("-_")[:_SLUG_LETTERS].rstrip("-_")
+    slug = slug or "query"
+    yield slug
+    yield from (f"{slug}-{number}" for number in count(2))
 
 
 def _warn(processor: Processor) -> None:

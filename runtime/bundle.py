@@ -118,8 +118,11 @@ def _find(name: str | Path) -> Path:
     if name in shipped():
         return _MODELS / f"{name}.onnx"
     path = Path(name)
-    if not path.is_file():
-        found = "a folder" if path.is_dir() else "no such file"
+    try:
+        found = "" if path.is_file() else "a folder" if path.is_dir() else "no such file"
+    except OSError as error:  # such as a name that is too long
+        found = error.strerror
+    if found:
         known = ", ".join(shipped()) or "none"
         raise BundleError(f"no model {str(name)!r}: {found}; give a path or one of: {known}")
     return path

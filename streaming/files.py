@@ -2,11 +2,13 @@
 
 A file is written beside its destination under another name, checked, and then renamed over it, so
 at no moment does the destination hold half a file. A process that is killed leaves at most that
-other file, `.<name>.<random>.part`.
+other file, `.<random>.part`. `replacing` does this for any kind of file.
 """
 
 import os
 import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +16,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from ..runtime.errors import AudioFileError
+from ..runtime.errors import AudioFileError, SoloistError
 
 Samples = NDArray[np.float32]
 
@@ -52,11 +54,11 @@ class Recording(NamedTuple):
 def read_audio(path: str | os.PathLike[str]) -> Recording:
     """Read a whole file. `AudioFileError` if it is missing, no audio, empty or holds no numbers."""
     path = Path(path)
-    if not path.exists():
-        raise AudioFileError(f"cannot read {str(path)!r}: no such file; check the path")
-    if not path.is_file():
-        raise AudioFileError(f"cannot read {str(path)!r}: not a file; name an audio file")
     try:
+        if not path.exists():
+            raise AudioFileError(f"cannot read {str(path)!r}: no such file; check the path")
+        if not path.is_file():
+            raise AudioFileError(f"cannot read {str(path)!r}: not a file; name an audio file")
         path.open("rb").close()  # says why not, where libsndfile says "system error"
         with soundfile.SoundFile(path) as file:
             samples = file.read(dtype="float32", always_2d=True)
@@ -89,51 +91,81 @@ def write_audio(
     stays the same, else the format's usual one. Integer subtypes clip at full scale. Folders are
     not made. `AudioFileError` if it cannot be written; then nothing is there that was not before.
     """
-    path = Path(path)
-    format_, usual = _format_of(path)
-    subtype = _subtype_for(format_, usual, subtype)
-    # Through a link, so that the link stays and the file it names is replaced.
+    write_together({Path(path): samples}, sample_rate, subtype=subtype)
+
+
+def write_together(
+    recordings: Mapping[Path, Samples], sample_rate: int, *, subtype: str | None = None
+) -> None:
+    """`write_audio` for several recordings by path: all are written before the first is in place.
+
+    So a full disk or a container that refuses one of them leaves none.
+    """
+    with ExitStack() as stack:
+        for path, samples in recordings.items():
+            format_, usual = _format_of(path)
+            part = stack.enter_context(replacing(path, AudioFileError))
+            _write(path, part, samples, sample_rate, format_, _subtype_for(format_, usual, subtype))
+
+
+@contextmanager
+def replacing(path: Path, fault: type[SoloistError] = SoloistError) -> Iterator[Path]:
+    """A path to write to in the block; what is there when it ends well becomes `path`, at once.
+
+    When the block raises, `path` is what it was. Through a link, so that the link stays and the
+    file it names is replaced. Folders are not made. Raises `fault` for what the system refuses.
+    """
+    # The name is not part of the other one, which would be too long for names near the limit.
     target = Path(os.path.realpath(path))
-    if target.exists() and not target.is_file():
-        raise AudioFileError(f"cannot write {str(path)!r}: it exists and is not a file")
-    if not target.parent.is_dir():
-        raise AudioFileError(
-            f"cannot write {str(path)!r}: no folder {str(path.parent)!r}; make it first"
-        )
-    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    part = target.with_name(f".{secrets.token_hex(8)}.part")
     try:
-        _write(part, samples, sample_rate, format_, subtype)
-        os.replace(part, target)
+        if target.exists() and not target.is_file():
+            raise fault(f"cannot write {str(path)!r}: it exists and is not a file")
+        if not target.parent.is_dir():
+            raise fault(
+                f"cannot write {str(path)!r}: no folder {str(path.parent)!r}; make it first"
+            )
+        try:
+            yield part
+            with part.open("r+b") as written:  # Windows syncs writable files only
+                os.fsync(written.fileno())
+            os.replace(part, target)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise fault(
+            f"cannot write {str(path)!r}: {_reason(error)}; make room or choose another place"
+        ) from error
+
+
+def _write(
+    path: Path, part: Path, samples: Samples, sample_rate: int, format_: str, subtype: str
+) -> None:
+    """Write to `part` what is to become `path`. `AudioFileError` where libsndfile refuses."""
+    frames, channels = samples.shape
+    try:
+        with soundfile.SoundFile(
+            part, "w", sample_rate, channels, subtype=subtype, format=format_
+        ) as file:
+            for start in range(0, frames, _BLOCK):
+                file.write(samples[start : start + _BLOCK])
+        # Some formats know few rates and take any in silence.
+        found = soundfile.info(part)
+        if (found.frames, found.channels, found.samplerate) != (frames, channels, sample_rate):
+            raise soundfile.SoundFileRuntimeError(
+                f"it would hold {found.frames} frames of {found.channels} channels "
+                f"at {found.samplerate} Hz instead of {frames}"
+            )
     # soundfile asserts that all was written; a full disk shows as that, too.
-    except (soundfile.SoundFileError, OSError, AssertionError) as error:
-        channels, reason = samples.shape[1], _reason(error)
+    except (soundfile.SoundFileError, AssertionError) as error:
+        reason = "not all was written" if isinstance(error, AssertionError) else _reason(error)
         # libsndfile's word for what the system refused; it keeps no more of it.
-        system = isinstance(error, OSError) or reason == "System error"
+        system = isinstance(error, AssertionError) or reason == "System error"
         remedy = "check the disk's free space" if system else "try another format, such as .wav"
         raise AudioFileError(
             f"cannot write {str(path)!r} ({format_} {subtype}, {channels} channels, "
             f"{sample_rate} Hz): {reason}; {remedy}"
         ) from error
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _write(path: Path, samples: Samples, sample_rate: int, format_: str, subtype: str) -> None:
-    frames, channels = samples.shape
-    with soundfile.SoundFile(
-        path, "w", sample_rate, channels, subtype=subtype, format=format_
-    ) as file:
-        for start in range(0, frames, _BLOCK):
-            file.write(samples[start : start + _BLOCK])
-    # Some formats know few rates and take any in silence.
-    found = soundfile.info(path)
-    if (found.frames, found.channels, found.samplerate) != (frames, channels, sample_rate):
-        raise soundfile.SoundFileRuntimeError(
-            f"it would hold {found.frames} frames of {found.channels} channels "
-            f"at {found.samplerate} Hz instead of {frames}"
-        )
-    with path.open("rb") as written:
-        os.fsync(written.fileno())
 
 
 def _format_of(path: Path) -> tuple[str, str | None]:

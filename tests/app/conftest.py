@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from soloist.app import demo
 from soloist.app.cli import run
 
 
@@ -48,6 +51,17 @@ def soloist(capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
 def toy(toy_bundle: Callable[..., object]) -> str:
     """Path of a bundle that knows a few words (tests/conftest.py)."""
     return str(toy_bundle().path)  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def demo_for_toy(toy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The toy's path, after the demo was made to ask for a word that the toy knows."""
+    assets = tmp_path / "assets"
+    shutil.copytree(demo.ASSETS, assets)
+    facts = json.loads((assets / "demo.json").read_text("utf-8"))
+    (assets / "demo.json").write_text(json.dumps(facts | {"query": "dog"}))
+    monkeypatch.setattr(demo, "ASSETS", assets)
+    return toy
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -10,8 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from PIL import Image
 
 Run = Callable[..., Any]
+Monkey = pytest.MonkeyPatch
 
 
 @pytest.fixture(autouse=True)
@@ -125,6 +128,98 @@ def test_a_container_that_cannot_hold_the_recording(
     assert "'out.flac'" in refused(soloist, "separate", source, "out.flac", "-m", toy)
     # Several files are refused before the first is written.
     refused(soloist, "separate", source, "out.flac", "-m", toy, "-q", "dog", "-q", "rain")
+
+
+LONG = "x" * 5000
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ["separate", f"{LONG}.wav", "out.wav"],
+        ["separate", "in.wav", f"{LONG}.wav"],
+        ["separate", "in.wav", f"{'x' * 252}.wav"],  # one byte too many
+        ["separate", "in.wav", f"{LONG}/out.wav"],
+        ["separate", "in.wav", f"{'x' * 244}.wav", "-q", "dog", "-q", "rain"],  # no room for words
+        ["demo", "-o", LONG],
+        ["evaluate", "--mixtures", f"{LONG}.csv", "--audio-root", "."],
+        ["evaluate", "--mixtures", "list.csv", "--audio-root", ".", "--json", LONG],
+    ],
+    ids=lambda line: " ".join(word[:8] for word in line),
+)
+def test_names_that_are_too_long(
+    soloist: Run, toy: str, recording: Callable[..., Path], line: list[str]
+) -> None:
+    recording("in.wav")
+    message = refused(soloist, *line, "-m", toy)
+    assert "File name too long" in message and "xxx" in message
+
+
+def test_a_model_whose_name_is_too_long(soloist: Run) -> None:
+    for command in ("info", "queries", "demo", "live"):
+        assert "File name too long" in refused(soloist, command, "-m", LONG)
+
+
+def test_a_checkpoint_whose_name_is_too_long(soloist: Run) -> None:
+    pytest.importorskip("torch")
+    assert "File name too long" in refused(soloist, "export", LONG, "out.onnx", "-q", "dog")
+
+
+@pytest.mark.parametrize("given", ["y", "sub.dir/y", ".y", "in.y"])
+def test_a_suffix_is_quoted_as_it_was_typed(
+    soloist: Run, toy: str, recording: Callable[..., Path], given: str
+) -> None:
+    source = recording()
+    Path("sub.dir").mkdir()
+    suffix = Path(given).suffix
+    message = refused(soloist, "separate", source, given, "-m", toy)
+    assert message.startswith(f"cannot write '{given}': the suffix '{suffix}' names no known")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ["separate", "in.wav", "out.wav", "-q"],
+        ["live", "-q", "dog", "-q"],
+        ["queries"],
+        ["export", "a.pt", "out.onnx", "-q"],
+    ],
+)
+def test_words_that_are_no_text(soloist: Run, line: list[str]) -> None:
+    # What the interpreter makes of bytes on the command line that are no UTF-8.
+    assert "'d\\udcf6g' is no UTF-8 text" in refused(soloist, *line, "d\udcf6g")
+
+
+def test_demo_on_a_full_disk(soloist: Run, demo_for_toy: str, monkeypatch: Monkey) -> None:
+    def fill(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Image.Image, "save", fill)
+    message = soloist("demo", "-m", demo_for_toy).refusal
+    assert "picture.png': No space left on device" in message
+    assert "picture.png" not in os.listdir("soloist-demo")
+    assert not list(Path("soloist-demo").glob(".*"))
+
+
+def test_a_disk_that_fills_up_under_the_last_part(
+    soloist: Run, toy: str, recording: Callable[..., Path], monkeypatch: Monkey
+) -> None:
+    """Several files come together or not at all."""
+    source = recording()
+    written = []
+    write = soundfile.SoundFile.write
+
+    def fill(self: Any, data: Any) -> None:
+        written.append(len(data))
+        if len(data) > 1024 and len([n for n in written if n > 1024]) == 3:
+            raise AssertionError
+        write(self, data)
+
+    monkeypatch.setattr(soundfile.SoundFile, "write", fill)
+    words = ["-q", "dog", "-q", "rain"]
+    message = refused(soloist, "separate", source, "out.wav", "-m", toy, *words)
+    assert "'out-residual.wav'" in message and "not all was written" in message
+    assert "check the disk's free space" in message
 
 
 def test_demo_where_no_folder_can_be(soloist: Run, toy: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,12 +19,9 @@ Run = Callable[..., Any]
 
 
 @pytest.fixture(autouse=True)
-def _asks_for_what_the_toy_knows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assets = tmp_path / "assets"
-    shutil.copytree(demo.ASSETS, assets)
-    facts = json.loads((assets / "demo.json").read_text("utf-8"))
-    (assets / "demo.json").write_text(json.dumps(facts | {"query": "dog"}))
-    monkeypatch.setattr(demo, "ASSETS", assets)
+def _asks_for_what_the_toy_knows(
+    demo_for_toy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
 
 

@@ -122,6 +122,23 @@ def test_the_input_itself_can_be_replaced(soloist: Run, toy: str, recording: Mak
     assert len(after) == len(before) and not np.array_equal(after, before)
 
 
+@pytest.mark.parametrize("length", [244, 255])
+def test_a_long_name_is_no_obstacle(soloist: Run, toy: str, recording: Make, length: int) -> None:
+    source = recording()
+    target = source.with_name("x" * (length - 4) + ".wav")
+    assert soloist("separate", source, target, "-m", toy).code == 0
+    assert sorted(p.name for p in source.parent.iterdir()) == sorted([source.name, target.name])
+
+
+def test_long_words_give_short_names_that_differ() -> None:
+    words = ["a very long sound " * 40 + end for end in ("one", "two")] + ["\U00020000" * 99]
+    names = [path.name for path in targets_beside(Path("out.wav"), words)]
+    assert len(set(names)) == 4
+    assert max(len(name.encode()) for name in names) <= 255
+    assert names[0].startswith("out-a-very-long-sound-a-")
+    assert names[1] == names[0].replace(".wav", "-2.wav")
+
+
 def test_names_beside_never_collide() -> None:
     words = ["a dog", "A DOG!", "residual", "???", "Hündin"]
     names = [path.name for path in targets_beside(Path("x.wav"), words)]

@@ -12,8 +12,8 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from soloist.runtime.errors import AudioFileError
-from soloist.streaming.files import read_audio, write_audio
+from soloist.runtime.errors import AudioFileError, SoloistError
+from soloist.streaming.files import read_audio, replacing, write_audio, write_together
 
 Audio = NDArray[np.float32]
 Noise = Callable[..., Audio]
@@ -182,6 +182,43 @@ def test_an_interrupted_write_changes_nothing(
     if isinstance(failure, OSError):
         assert "No space left on device" in str(error.value)
     assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_is_synced_may_be_written_to(
+    tmp_path: Path, noise: Noise, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows refuses to sync a file that is open for reading only."""
+    fcntl = pytest.importorskip("fcntl")
+    modes = []
+    monkeypatch.setattr(os, "fsync", lambda f: modes.append(fcntl.fcntl(f, fcntl.F_GETFL)))
+    write_audio(tmp_path / "a.wav", noise(9), 48_000)
+    assert [mode & os.O_ACCMODE for mode in modes] == [os.O_RDWR]
+
+
+def test_several_files_come_together_or_not_at_all(tmp_path: Path, noise: Noise) -> None:
+    (tmp_path / "b.flac").write_text("old")
+    good, bad = {tmp_path / "a.wav": noise(9)}, {tmp_path / "b.flac": noise(9, 9)}
+    with pytest.raises(AudioFileError, match=r"b\.flac"):
+        write_together(good | bad, 48_000)
+    assert (tmp_path / "b.flac").read_text() == "old"
+    assert list(tmp_path.iterdir()) == [tmp_path / "b.flac"]
+    write_together(good | {tmp_path / "b.flac": noise(9)}, 48_000)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.wav", "b.flac"]
+
+
+def test_replacing_is_for_any_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    with replacing(path) as part:
+        part.write_text("new")
+        assert not path.exists()
+    assert path.read_text() == "new"
+    with pytest.raises(SoloistError, match="make it first"), replacing(tmp_path / "b" / "c"):
+        pass
+    with pytest.raises(ZeroDivisionError), replacing(path) as part:
+        part.write_text("newer")
+        raise ZeroDivisionError
+    assert path.read_text() == "new"
     assert list(tmp_path.iterdir()) == [path]
 
 
