@@ -7,11 +7,12 @@ from typing import Annotated
 import typer
 
 from .. import __version__
-from .audio import devices, live
 from .demo import demo
+from .devices import devices
 from .evaluate import evaluate
 from .export import export
 from .info import info
+from .live import live
 from .queries import queries
 from .separate import separate
 

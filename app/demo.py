@@ -17,6 +17,7 @@ from ..runtime.errors import SoloistError
 from ..runtime.queries import conditioning_for
 from ..runtime.session import Session
 from ..separators.encoders import load_encoder
+from ..streaming.budget import LatencyBudget
 from ..streaming.files import read_audio, write_together
 from ..streaming.latency import Latency
 from ..streaming.processor import Processor
@@ -116,11 +117,10 @@ def play(bundle: Bundle, scene: Scene, device: str) -> Take:
         processor.process(given[at], output[at])
         stamps[index + 1] = time.perf_counter()
     kept = output[late : late + frames, 0]
-    parts = (("a block collected", BLOCK), *processor.latency.parts)
     return Take(
         kept=kept,
         removed=scene.mixture - kept,  # what `remove` plays: stems and residual sum to the input
-        budget=Latency(rate, parts),
+        budget=LatencyBudget(processor.latency, BLOCK).whole,
         block_ms=1000 * np.diff(stamps)[WARM_UP:],
         provider=session.provider,
         si_sdr_before=si_sdr(scene.mixture, scene.target),
@@ -166,7 +166,7 @@ def _tell(bundle: Bundle, scene: Scene, take: Take, folder: Path) -> None:
     limit = 1000 * BLOCK / scene.sample_rate
     say(f"{seconds:.1f} s of {scene.sounds}; asked for “{scene.query}”")
     say(f"model {bundle.spec.name} on {take.provider}, {BLOCK} samples at a time, as live\n")
-    say("Latency, without what the sound card adds")
+    say("Latency as in live play, without what the sound card adds")
     say(f"{take.budget.table()}\n")
     say(f"Time to process a block, of the {limit:.2f} ms that it lasts")
     say("  ".join(f"{k} {v:.2f} ms ({v / limit:.0%})" for k, v in _block_ms(take).items()) + "\n")

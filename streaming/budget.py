@@ -1,8 +1,8 @@
-"""The delay of a live stream: what is computed, beside what the driver claims."""
+"""The delay from a sound to the same sound separated: what is computed and what drivers claim."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from .latency import Latency
 
@@ -13,19 +13,32 @@ _ABSURD_LATENCY_S = 10.0
 
 @dataclass(frozen=True)
 class LatencyBudget:
-    """Where a live stream's delay comes from."""
+    """Where the delay of blocks played in real time comes from.
+
+    `processing` is the processor's, from a block handed in to a block handed out; `block` the
+    frames of a block, which must all be there before it is handed in. The driver's share is in
+    frames as it reports them, None where it reports nothing believable.
+    """
 
     processing: Latency
-    driver_input: int | None  # frames as the driver reports them; None: nothing believable
-    driver_output: int | None
+    block: int
+    driver_input: int | None = None
+    driver_output: int | None = None
+
+    @property
+    def whole(self) -> Latency:
+        """All parts that are known, in the order in which a sound meets them."""
+        whole = Latency(self.processing.sample_rate, ()).plus("block collected", self.block)
+        for name, samples in self.processing.parts:
+            whole = whole.plus(name, samples)
+        for name, frames in (("driver in", self.driver_input), ("driver out", self.driver_output)):
+            if frames is not None:
+                whole = whole.plus(name, frames)
+        return whole
 
     def __str__(self) -> str:
-        parts = " + ".join(f"{name} {samples}" for name, samples in self.processing.parts)
-        driver_in, driver_out = map(self._reported, (self.driver_input, self.driver_output))
-        return f"{self.processing} = {parts}; the driver reports in {driver_in}, out {driver_out}"
-
-    def _reported(self, frames: int | None) -> str:
-        return "unknown" if frames is None else str(replace(self.processing, parts=(("", frames),)))
+        whole = self.whole
+        return f"{whole} = " + " + ".join(f"{name} {samples}" for name, samples in whole.parts)
 
 
 def believable_frames(seconds: float, sample_rate: float) -> int | None:

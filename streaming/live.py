@@ -105,6 +105,7 @@ class LiveStream:
         driver_in, driver_out = self._stream.latency
         return LatencyBudget(
             self.processor.latency,
+            self._learned,
             believable_frames(driver_in, self.sample_rate),
             believable_frames(driver_out, self.sample_rate),
         )

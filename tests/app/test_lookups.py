@@ -47,6 +47,8 @@ def test_words_by_class(soloist: Run, toy: str) -> None:
 def test_neighbours_by_spelling_without_the_encoder(soloist: Run, toy: str) -> None:
     result = soloist("queries", "-m", toy, "dogs", "--count", "1")
     assert result.out.splitlines() == ["dogs:", "   0.86  dog"]
+    assert result.err == 'by spelling; for meaning: pip install "soloist[text]"\n'
+    assert soloist("queries", "-m", toy, "dog").err == ""
 
 
 def test_neighbours_by_meaning_of_a_known_phrase(soloist: Run, toy: str) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from soloist.app.live_view import print_header
 from soloist.runtime.errors import DeviceError, DeviceLost
 from soloist.runtime.session import PassThroughSession
 from soloist.streaming import live as live_module
@@ -116,14 +117,26 @@ def test_first_callback_fixes_the_latency(open_stream: OpenStream) -> None:
     np.testing.assert_allclose(heard[delay:], audio[:-delay], atol=1e-6)
 
 
-def test_driver_latency_is_not_believed_blindly(open_stream: OpenStream) -> None:
+def test_driver_latency_is_not_believed_blindly(
+    open_stream: OpenStream, capsys: pytest.CaptureFixture[str]
+) -> None:
     stream = open_stream()
     budget = stream.latency
     assert (budget.driver_input, budget.driver_output) == (192, None)
     assert str(budget) == (
-        "4.00 ms (192 samples at 48000 Hz) = overlap 128 + block adapter 64; "
-        "the driver reports in 4.00 ms (192 samples at 48000 Hz), out unknown"
+        "9.33 ms (448 samples at 48000 Hz) = "
+        "block collected 64 + overlap 128 + block adapter 64 + driver in 192"
     )
+    print_header(stream, "toy")
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[-6:] == [
+        "  latency  block collected      64 samples     1.33 ms",
+        "           overlap             128 samples     2.67 ms",
+        "           block adapter        64 samples     1.33 ms",
+        "           driver in           192 samples     4.00 ms",
+        "           total               448 samples     9.33 ms",
+        "           and what the driver adds, which it does not say in full",
+    ]
     assert believable_frames(-0.1, 48000) is None
     assert believable_frames(float("nan"), 48000) is None
 
