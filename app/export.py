@@ -43,7 +43,7 @@ def export(
     try:
         found = "" if checkpoint.is_file() else "no such file"
     except OSError as error:  # such as a name that is too long
-        found = error.strerror
+        found = error.strerror or str(error)
     if found:
         raise SoloistError(
             f"no checkpoint {str(checkpoint)!r}: {found}; give a file that training wrote"

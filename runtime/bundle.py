@@ -121,7 +121,7 @@ def _find(name: str | Path) -> Path:
     try:
         found = "" if path.is_file() else "a folder" if path.is_dir() else "no such file"
     except OSError as error:  # such as a name that is too long
-        found = error.strerror
+        found = error.strerror or str(error)
     if found:
         known = ", ".join(shipped()) or "none"
         raise BundleError(f"no model {str(name)!r}: {found}; give a path or one of: {known}")

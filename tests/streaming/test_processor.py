@@ -305,23 +305,23 @@ def test_conditioning_is_replaced_while_playing(make_spec: Callable[..., Spec], 
 
 def test_a_conditioning_set_while_one_is_taken_is_not_lost(make_spec: Callable[..., Spec]) -> None:
     """As from another thread: the new words come in the middle of handing over the old ones."""
-    later = np.array([[0.25]], np.float32)
+    taken: list[float] = []
+    playing: list[Processor] = []
 
     class Interrupted(PassThroughSession):
         def set_conditioning(self, conditioning: Audio) -> None:
             super().set_conditioning(conditioning)
-            self.taken = [*getattr(self, "taken", []), float(conditioning[0, 0])]
-            if len(self.taken) == 2:
-                processor.set_conditioning(later)
+            taken.append(float(conditioning[0, 0]))
+            if len(taken) == 2:
+                playing[0].set_conditioning(np.array([[0.25]], np.float32))
 
-    session = Interrupted(make_spec())
-    processor = Processor(session, conditioning=np.array([[0.5]], np.float32))
-    processor.prepare(48_000, 512, 1, block=128)
-    processor.set_conditioning(np.array([[0.75]], np.float32))
+    playing.append(Processor(Interrupted(make_spec()), conditioning=np.array([[0.5]], np.float32)))
+    playing[0].prepare(48_000, 512, 1, block=128)
+    playing[0].set_conditioning(np.array([[0.75]], np.float32))
     block = np.zeros((128, 1), np.float32)
     for _ in range(4):
-        processor.process(block, block)
-    assert session.taken == [0.5, 0.75, 0.25]  # each once
+        playing[0].process(block, block)
+    assert taken == [0.5, 0.75, 0.25]  # each once
 
 
 def test_other_words_take_over_without_a_click(
@@ -341,9 +341,11 @@ def test_other_words_take_over_without_a_click(
 def test_release_lets_go_of_engine_and_session(toy_bundle: Any) -> None:
     processor = Processor(toy_bundle().bundle, device="cpu")
     processor.prepare(48_000, 512, 1)
-    held = [weakref.ref(processor._engine), weakref.ref(processor._session)]
+    assert processor._engine is not None and processor._session is not None
+    engine, session = weakref.ref(processor._engine), weakref.ref(processor._session)
     processor.release()
-    assert [reference() for reference in held] == [None, None]
+    assert engine() is None
+    assert session() is None
 
 
 def test_a_bundle_is_opened_for_as_many_channels_as_needed(
