@@ -18,7 +18,7 @@ from soloist.training.mixtures import Batch
 from soloist.training.solo import band_energies, options_parser, train
 
 RATE = 48_000
-SMALL = dict(width=16, memory=8, blocks=1, patch_width=4, maps=8, embedding=6)
+SMALL = SoloConfig(width=16, memory=8, blocks=1, patch_width=4, maps=8, embedding=6)
 
 
 class LetterEncoder:
@@ -61,7 +61,14 @@ def data(tmp_path: Path) -> Path:
 def run(data: Path, output: str, *more: str) -> Path:
     arguments = ["--manifest", str(data / "manifest.csv"), "--output", str(data / output)]
     arguments += ["--mixtures", str(data / "mixtures.csv"), "--check", "2", "--batch", "2"]
-    arguments += ["--seconds", "0.4", "--config", json.dumps(SMALL), "--encoder", "letters"]
+    arguments += [
+        "--seconds",
+        "0.4",
+        "--config",
+        json.dumps(SMALL.to_dict()),
+        "--encoder",
+        "letters",
+    ]
     train(options_parser().parse_args([*arguments, *more]))
     return data / output
 
@@ -87,7 +94,7 @@ def test_a_run_is_saved_taken_up_again_and_tells_its_story(
 
 
 def test_what_the_network_hears_and_is_scored_by() -> None:
-    network = Solo(SoloConfig(**SMALL))
+    network = Solo(SMALL)
     rng = np.random.default_rng(1)
     sources = 0.2 * rng.standard_normal((2, 3, 4096)).astype(np.float32)
     present = np.array([[True, True, False], [True, True, True]])
@@ -100,11 +107,14 @@ def test_what_the_network_hears_and_is_scored_by() -> None:
     spectra *= torch.from_numpy(gains)[:, :, None]
     mixture = spectra.sum(1)
     spread = torch.nn.functional.one_hot(network.band_of_bin, network.bands).float()
-    close = {"rtol": 1e-3, "atol": 1e-5}
-    torch.testing.assert_close(power, mixture.abs().square() @ network.band_mean, **close)
+    torch.testing.assert_close(
+        power, mixture.abs().square() @ network.band_mean, rtol=1e-3, atol=1e-5
+    )
     wanted = (mixture[:, None].conj() * spectra).real @ spread
-    torch.testing.assert_close(energies.cross[:, :3], wanted, **close)
+    torch.testing.assert_close(energies.cross[:, :3], wanted, rtol=1e-3, atol=1e-5)
     assert not energies.cross[:, 3].any()
     totals = spectra.abs().square().sum((-2, -1))
-    torch.testing.assert_close(energies.source[:, :3], totals, **close)
-    torch.testing.assert_close(energies.mixture[:, 0], mixture.abs().square() @ spread, **close)
+    torch.testing.assert_close(energies.source[:, :3], totals, rtol=1e-3, atol=1e-5)
+    torch.testing.assert_close(
+        energies.mixture[:, 0], mixture.abs().square() @ spread, rtol=1e-3, atol=1e-5
+    )
