@@ -106,7 +106,12 @@ class Trainer:
 
 
 def _loss(logits: Tensor, energies: BandEnergies) -> Tensor:
-    """Error of every query asked alone, and of all of a mixture's queries asked together."""
+    """Error of every query asked alone, and of all of a mixture's queries asked together.
+
+    The weights put the decibels of the error and the cross-entropy of the mask on one scale, where
+    a useful step moves either by some tenths: the first is the figure that counts, the second
+    teaches from the first step on and in quiet places, too.
+    """
     alone, together = torch.sigmoid(logits), Solo.masks(logits)
     absent = energies.source == 0
     padding = absent.clone()
