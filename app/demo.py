@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from ..runtime.bundle import Bundle
 from ..runtime.errors import SoloistError
 from ..runtime.queries import conditioning_for
-from ..runtime.session import Session
 from ..separators.encoders import load_encoder
 from ..streaming.budget import LatencyBudget
 from ..streaming.files import read_audio, write_together
@@ -102,8 +101,7 @@ def play(bundle: Bundle, scene: Scene, device: str) -> Take:
             f"{bundle.spec.sample_rate} Hz; `soloist separate` takes any rate"
         )
     conditioning = conditioning_for(bundle, [scene.query], load_encoder)
-    session = Session(bundle, device=device, conditioning=conditioning)
-    processor = Processor(session)
+    processor = Processor(bundle, device=device, conditioning=conditioning)
     processor.prepare(rate, BLOCK, 1, block=BLOCK)
     late = processor.latency_samples
     blocks = -(-(frames + late) // BLOCK)
@@ -122,7 +120,7 @@ def play(bundle: Bundle, scene: Scene, device: str) -> Take:
         removed=scene.mixture - kept,  # what `remove` plays: stems and residual sum to the input
         budget=LatencyBudget(processor.latency, BLOCK).whole,
         block_ms=1000 * np.diff(stamps)[WARM_UP:],
-        provider=session.provider,
+        provider=processor.provider,
         si_sdr_before=si_sdr(scene.mixture, scene.target),
         si_sdr_after=si_sdr(kept, scene.target),
     )

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from ..runtime.bundle import Bundle
 from ..runtime.errors import SoloistError
 from ..runtime.queries import conditioning_for
-from ..runtime.session import Session
 from ..separators.encoders import load_encoder
 from ..streaming.offline import separate_array
 from ..streaming.processor import Processor
@@ -54,10 +53,9 @@ def _scores(
 ) -> Iterator[Score]:
     words = sorted({mixture.query for mixture in mixtures})
     conditionings = dict(zip(words, conditioning_for(bundle, words, load_encoder), strict=True))
-    session = Session(bundle, device=device, conditioning=conditionings[words[0]][None])
-    processor = Processor(session)
+    processor = Processor(bundle, device=device, conditioning=conditionings[words[0]][None])
     for mixture in mixtures:
-        session.set_conditioning(conditionings[mixture.query][None])
+        processor.set_conditioning(conditionings[mixture.query][None])
         mix, target = render(mixture, root)
         output = separate_array(processor, mix[:, None].astype(np.float32), RATE)[:, 0]
         yield _score(mixture, mix, target, output)
@@ -86,13 +84,10 @@ def summary(scores: Sequence[Score]) -> dict[str, object]:
     present = [score for score in scores if score.mixture.target is not None]
     absent = [score for score in scores if score.mixture.target is None]
     return {
+        **_figures(present),
         "n": len(scores),
         "n_absent": len(absent),
-        "si_sdr_mean": _mean(s.si_sdr for s in present),
-        "si_sdri_mean": _mean(s.si_sdri for s in present),
-        "si_sdri_median": _median(s.si_sdri for s in present),
         "sdr_mean": _mean(s.sdr for s in present),
-        "sdri_mean": _mean(s.sdri for s in present),
         "absent_attenuation_db_mean": _mean(s.attenuation for s in absent),
         "by_class": _groups(present, lambda s: s.mixture.target_class),
         "by_query_kind": _groups(present, lambda s: s.mixture.query_kind),
@@ -106,23 +101,20 @@ def _groups(
     groups: dict[str, list[Score]] = {}
     for score in scores:
         groups.setdefault(key(score), []).append(score)
+    return {name: _figures(group) for name, group in sorted(groups.items())}
+
+
+def _figures(scores: Sequence[Score]) -> dict[str, int | float]:
+    improvements = [score.si_sdri for score in scores]
     return {
-        name: {
-            "n": len(group),
-            "si_sdr_mean": _mean(s.si_sdr for s in group),
-            "si_sdri_mean": _mean(s.si_sdri for s in group),
-            "si_sdri_median": _median(s.si_sdri for s in group),
-            "sdri_mean": _mean(s.sdri for s in group),
-        }
-        for name, group in sorted(groups.items())
+        "n": len(scores),
+        "si_sdr_mean": _mean(s.si_sdr for s in scores),
+        "si_sdri_mean": _mean(improvements),
+        "si_sdri_median": float(np.median(improvements)) if improvements else np.nan,
+        "sdri_mean": _mean(s.sdri for s in scores),
     }
 
 
 def _mean(values: Iterable[float]) -> float:
     found = list(values)
     return float(np.mean(found)) if found else np.nan
-
-
-def _median(values: Iterable[float]) -> float:
-    found = list(values)
-    return float(np.median(found)) if found else np.nan

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from ..runtime.errors import AudioFileError, SoloistError
-from ..streaming.files import replacing, write_audio
+from ..runtime.replacing import replacing
+from ..streaming.files import write_audio
 
 
 def check_writable(path: Path) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from ..streaming.files import replacing
+from ..runtime.replacing import replacing
 
 WINDOW = 4096  # samples: 85 ms at 48 kHz, fine enough to tell the partials of a voice apart
 RANGE_DB = 80.0  # below the loudest spot of all panels; quieter is black

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from ..runtime.errors import BundleError
 from ..runtime.queries import check_words, open_encoder
+from ..runtime.replacing import replacing
 from ..runtime.spec import Frames, Query, Spec
 from ..runtime.vocabulary import Vocabulary
 from ..separators.checkpoints import Checkpoint, load_checkpoint
@@ -47,7 +48,7 @@ def export_bundle(
         The spec that the bundle carries.
 
     Raises:
-        BundleError: the checkpoint cannot be read.
+        BundleError: the checkpoint cannot be read, or the bundle cannot be written.
         QueryError: empty or repeated words, or no text encoder.
     """
     try:
@@ -68,14 +69,10 @@ def export_bundle(
     }
     if card:
         extras["soloist.card"] = card
-    partial = output.with_name(f".{output.name}.partial")
-    try:
-        _save(model, {"soloist": spec.to_json(), **extras}, partial)
-        spec = replace(spec, parity=parity(trained.network, partial, conditioning))
-        _save(model, {"soloist": spec.to_json(), **extras}, partial)
-        partial.replace(output)
-    finally:
-        partial.unlink(missing_ok=True)
+    with replacing(output, BundleError) as part:
+        _save(model, {"soloist": spec.to_json(), **extras}, part)
+        spec = replace(spec, parity=parity(trained.network, part, conditioning))
+        _save(model, {"soloist": spec.to_json(), **extras}, part)
     return spec
 
 

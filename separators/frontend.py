@@ -40,7 +40,8 @@ class FrontEnd:
         """Returns the synthesis window over the newest two hops, ``(2 * hop,)`` float64."""
         hann = _hann(2 * self.hop)
         analysis = self.analysis_window()[-2 * self.hop :]
-        return hann / analysis
+        # where n_fft is two hops, both are zero at the first sample, and so is the window
+        return torch.where(hann > 0, hann / analysis, 0.0)
 
     def analyse(self, audio: Tensor) -> Tensor:
         """Frames and transforms audio that starts from silence.

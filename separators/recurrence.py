@@ -25,7 +25,6 @@ class GatedRecurrence(nn.Module):
 
     def __init__(self, width: int, memory: int, longest: float) -> None:
         super().__init__()
-        self.memory = memory
         self.norm = nn.LayerNorm(width)
         self.project = nn.Linear(width, 3 * memory)
         self.out = nn.Linear(memory, width)

@@ -1,14 +1,12 @@
 """Audio files in and out: any format libsndfile knows, whole or not at all.
 
-A file is written beside its destination under another name, checked, and then renamed over it, so
-at no moment does the destination hold half a file. A process that is killed leaves at most that
-other file, `.<random>.part`. `replacing` does this for any kind of file.
+A file is written under another name (`runtime.replacing`) and checked before it takes the place of
+its destination, which at no moment holds half a file.
 """
 
 import os
-import secrets
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +14,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from ..runtime.errors import AudioFileError, SoloistError
+from ..runtime.errors import AudioFileError
+from ..runtime.replacing import replacing
 
 Samples = NDArray[np.float32]
 
@@ -106,36 +105,6 @@ def write_together(
             format_, usual = _format_of(path)
             part = stack.enter_context(replacing(path, AudioFileError))
             _write(path, part, samples, sample_rate, format_, _subtype_for(format_, usual, subtype))
-
-
-@contextmanager
-def replacing(path: Path, fault: type[SoloistError] = SoloistError) -> Iterator[Path]:
-    """A path to write to in the block; what is there when it ends well becomes `path`, at once.
-
-    When the block raises, `path` is what it was. Through a link, so that the link stays and the
-    file it names is replaced. Folders are not made. Raises `fault` for what the system refuses.
-    """
-    # The name is not part of the other one, which would be too long for names near the limit.
-    target = Path(os.path.realpath(path))
-    part = target.with_name(f".{secrets.token_hex(8)}.part")
-    try:
-        if target.exists() and not target.is_file():
-            raise fault(f"cannot write {str(path)!r}: it exists and is not a file")
-        if not target.parent.is_dir():
-            raise fault(
-                f"cannot write {str(path)!r}: no folder {str(path.parent)!r}; make it first"
-            )
-        try:
-            yield part
-            with part.open("r+b") as written:  # Windows syncs writable files only
-                os.fsync(written.fileno())
-            os.replace(part, target)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as error:
-        raise fault(
-            f"cannot write {str(path)!r}: {_reason(error)}; make room or choose another place"
-        ) from error
 
 
 def _write(

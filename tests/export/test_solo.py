@@ -126,4 +126,12 @@ def test_nothing_is_left_where_it_fails(checkpoint: Path, tmp_path: Path) -> Non
         export_bundle(broken, ["rain"], tmp_path / "out.onnx")
     with pytest.raises(QueryError, match="asked for more than once"):
         export_bundle(checkpoint, ["rain", "rain"], tmp_path / "out.onnx")
+    with pytest.raises(BundleError, match="make it first"):
+        export_bundle(checkpoint, ["rain"], tmp_path / "nowhere" / "out.onnx")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["broken.pt"]
+
+
+def test_a_name_as_long_as_the_system_allows(checkpoint: Path, tmp_path: Path) -> None:
+    output = tmp_path / f"{'a' * 245}.onnx"
+    export_bundle(checkpoint, ["rain"], output)
+    assert Bundle.open(output).spec.queries[0].name == "rain"

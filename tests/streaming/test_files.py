@@ -12,8 +12,8 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from soloist.runtime.errors import AudioFileError, SoloistError
-from soloist.streaming.files import read_audio, replacing, write_audio, write_together
+from soloist.runtime.errors import AudioFileError
+from soloist.streaming.files import read_audio, write_audio, write_together
 
 Audio = NDArray[np.float32]
 Noise = Callable[..., Audio]
@@ -205,21 +205,6 @@ def test_several_files_come_together_or_not_at_all(tmp_path: Path, noise: Noise)
     assert list(tmp_path.iterdir()) == [tmp_path / "b.flac"]
     write_together(good | {tmp_path / "b.flac": noise(9)}, 48_000)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.wav", "b.flac"]
-
-
-def test_replacing_is_for_any_file(tmp_path: Path) -> None:
-    path = tmp_path / "a.txt"
-    with replacing(path) as part:
-        part.write_text("new")
-        assert not path.exists()
-    assert path.read_text() == "new"
-    with pytest.raises(SoloistError, match="make it first"), replacing(tmp_path / "b" / "c"):
-        pass
-    with pytest.raises(ZeroDivisionError), replacing(path) as part:
-        part.write_text("newer")
-        raise ZeroDivisionError
-    assert path.read_text() == "new"
-    assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
