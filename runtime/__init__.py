@@ -2,6 +2,7 @@
 
 - `errors`: the tree of faults a user can cause or meet
 - `spec`, `frames`: the record inside a bundle; its transform's geometry and windows
+- `schedule`: when the windows of a windowed bundle are due, and the delay that follows
 - `bundle`: a bundle opened and checked, with its `vocabulary` and `conditioner`
 - `session`: one hop a call, on CPU or CUDA
 - `queries`: words to the conditioning a session takes

@@ -29,7 +29,8 @@ class Bundle:
 
     `path`: the file; `spec`: what it promises; `metadata`: all of the file's metadata texts;
     `state_size` S: numbers of recurrent state a channel (0 in a windowed bundle);
-    `conditioning_size` D: numbers that a query becomes.
+    `conditioning_size` D: numbers that a query becomes (0 where the query is folded into the
+    network and cannot be another).
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class Bundle:
             sizes = _check_graph(session, spec)
         except BundleError as error:
             raise BundleError(f"{path}: {error}") from error
-        return cls(path, spec, metadata, sizes.get("S", 0), sizes["D"])
+        return cls(path, spec, metadata, sizes.get("S", 0), sizes.get("D", 0))
 
     @property
     def card(self) -> str | None:
@@ -133,22 +134,23 @@ def _check_graph(session: onnxruntime.InferenceSession, spec: Spec) -> dict[str,
     bins = spec.frames.bins
     inputs: dict[str, Shape]
     outputs: dict[str, Shape]
+    defaults: dict[str, Shape] = {"conditioning": ("Q", "D")}
+    overridable = session.get_overridable_initializers()
+    sizes: dict[str, int] = {}
     if spec.kind == "streaming":
         inputs = {"spectrum": ("B", bins, 2), "state": ("B", "S")}
         outputs = {"stems": ("B", "Q", bins, 2), "next_state": ("B", "S")}
     else:
         # Spec has made sure that a windowed bundle says both.
-        window, advance = spec.window_frames or 0, spec.advance_frames or 0
+        window, emitted = spec.window_frames or 0, spec.emitted_frames or 0
         inputs = {"spectrogram": ("B", bins, window, 2)}
-        outputs = {"stems": ("B", "Q", bins, advance, 2)}
-    sizes: dict[str, int] = {}
+        outputs = {"masks": ("B", "Q", bins, emitted, "M")}
+        # Not every offline network takes any number of channels or queries.
+        sizes = {"B": 1, "Q": len(spec.queries)}
+        if not overridable:  # the queries are folded into the weights
+            defaults = {}
     _check_nodes("inputs", session.get_inputs(), inputs, sizes)
-    _check_nodes(
-        "inputs with a default",
-        session.get_overridable_initializers(),
-        {"conditioning": ("Q", "D")},
-        sizes,
-    )
+    _check_nodes("inputs with a default", overridable, defaults, sizes)
     _check_nodes("outputs", session.get_outputs(), outputs, sizes)
     return sizes
 
@@ -180,9 +182,15 @@ def _check_nodes(
 
 
 def _fits(found: int | str | None, expected: int | str, sizes: dict[str, int]) -> bool:
-    """Compare one axis: B and Q are dynamic, S and D are any number but one and the same."""
+    """Compare one axis.
+
+    B and Q are open, or what `sizes` knows of them; M is 1 or 2 (a real mask, or real and imaginary
+    part); S and D are any number but one and the same.
+    """
     if expected in ("B", "Q"):
-        return not isinstance(found, int)
+        return not isinstance(found, int) or found == sizes.get(str(expected))
+    if expected == "M":
+        return found in (1, 2)
     if isinstance(expected, str):
         return isinstance(found, int) and sizes.setdefault(expected, found) == found
     return found == expected

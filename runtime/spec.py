@@ -13,13 +13,24 @@ from typing import Any, Literal, get_args
 from .errors import BundleError
 from .frames import Frames
 from .records import decode, parse_object
+from .schedule import Schedule
 
-__all__ = ["FORMAT", "Frames", "Kind", "Query", "Spec"]
+__all__ = ["FORMAT", "Fill", "Frames", "Kind", "Query", "Spec"]
 
 FORMAT = 1
 Kind = Literal["streaming", "windowed"]
+Fill = Literal["zeros", "repeat"]
 
 _WHERE = "bundle spec"
+_WINDOWED = (
+    "window_samples",
+    "window_frames",
+    "emitted_frames",
+    "lookahead_frames",
+    "advance_frames",
+    "crossfade_frames",
+    "fill",
+)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -48,10 +59,19 @@ class Query:
 class Spec:
     """What a bundle promises. Raises `BundleError` for values that contradict each other.
 
-    `sample_rate` is in Hertz, `latency_samples` in samples at that rate: the delay of the frames
-    alone, two hops for a "streaming" bundle. `residual`: the stems and the residual sum to the
-    input. `training` is any JSON (manifest, figures), `parity` figures measured at export. The
-    three frame counts belong to "windowed" bundles and are None for "streaming" ones.
+    `sample_rate` is in Hertz, `latency_samples` in samples at that rate: the delay of the frames,
+    the newest hop included; two hops for a "streaming" bundle with the asymmetric windows.
+    `residual`: the stems and the residual sum to the input. `training` is any JSON (manifest,
+    figures), `parity` figures measured at export.
+
+    The last seven fields belong to "windowed" bundles and are None for "streaming" ones. The graph
+    takes a block of `window_samples` samples as its `window_frames` centred frames, padded at both
+    ends by `frames.padding`, and emits masks for `emitted_frames` of them: all but the newest
+    `lookahead_frames` and, where the export has cropped, the oldest. `advance_frames` and
+    `crossfade_frames` say how windows follow each other unless a user chooses otherwise, see
+    `Schedule`; `fill` what stands in a block for the time before the stream began: "zeros", or the
+    audio so far, repeated. Their `latency_samples` is `Schedule.latency_samples` with one whole
+    advance for computing.
     """
 
     name: str
@@ -68,9 +88,13 @@ class Spec:
     residual: bool
     latency_samples: int
     parity: Mapping[str, float]
+    window_samples: int | None = None
     window_frames: int | None = None
-    advance_frames: int | None = None
+    emitted_frames: int | None = None
     lookahead_frames: int | None = None
+    advance_frames: int | None = None
+    crossfade_frames: int | None = None
+    fill: Fill | None = None
     format: int = FORMAT
 
     def __post_init__(self) -> None:
@@ -92,23 +116,60 @@ class Spec:
             self._check_windowed()
 
     def _check_streaming(self) -> None:
-        promised = 2 * self.frames.hop
+        promised = self.frames.hop + self.frames.overlap
         found = self.latency_samples
-        _check(found == promised, "latency_samples", found, f"two hops, {promised}")
-        for key in ("window_frames", "advance_frames", "lookahead_frames"):
+        _check(found == promised, "latency_samples", found, f"hop and overlap, {promised}")
+        padding = self.frames.padding
+        _check(padding == "causal", "frames.padding", padding, "causal in a streaming bundle")
+        for key in _WINDOWED:
             value = getattr(self, key)
             _check(value is None, key, value, "null in a streaming bundle")
 
     def _check_windowed(self) -> None:
-        found = (self.window_frames, self.advance_frames, self.lookahead_frames)
-        window, advance, lookahead = (-1 if count is None else count for count in found)
+        for key in _WINDOWED:
+            value = getattr(self, key)
+            _check(value is not None, key, value, "a value in a windowed bundle")
+        _check(self.fill in get_args(Fill), "fill", self.fill, " or ".join(get_args(Fill)))
+        try:
+            schedule = self.schedule()
+        except BundleError as error:
+            raise BundleError(f"{_WHERE}: {error}") from error
+        frames = schedule.window_frames
         _check(
-            advance >= 1 and lookahead >= 0 and window >= advance + lookahead,
-            "window_frames, advance_frames, lookahead_frames",
-            found,
-            "an advance of 1 or more that fits into the window together with the look-ahead",
+            self.window_frames == frames,
+            "window_frames",
+            self.window_frames,
+            f"{frames}, 1 + window_samples // hop",
         )
-        _check(self.latency_samples > 0, "latency_samples", self.latency_samples, "1 or more")
+        found, promised = self.latency_samples, schedule.latency_samples
+        _check(found == promised, "latency_samples", found, f"{promised}, see Schedule")
+
+    def schedule(
+        self,
+        *,
+        advance: int | None = None,
+        lookahead: int | None = None,
+        compute: int | None = None,
+    ) -> Schedule:
+        """How the windows of a windowed bundle follow each other, in frames and hops.
+
+        `advance` and `lookahead` (the baked frames included) replace the bundle's own, `compute`
+        is the budget for one run, else a whole advance. `BundleError` for what it cannot do.
+        """
+        if self.window_samples is None or self.emitted_frames is None:
+            raise BundleError(f"model {self.name!r} is {self.kind}, it has no windows to schedule")
+        baked, own = self.lookahead_frames or 0, self.advance_frames or 0
+        wanted = own if advance is None else advance
+        return Schedule(
+            frames=self.frames,
+            window_samples=self.window_samples,
+            emitted=self.emitted_frames,
+            baked=baked,
+            crossfade=self.crossfade_frames or 0,
+            advance=wanted,
+            lookahead=baked if lookahead is None else lookahead,
+            compute=wanted if compute is None else compute,
+        )
 
     def to_json(self) -> str:
         """The text for the bundle's metadata; `from_json` gives an equal spec back.

@@ -3,7 +3,7 @@
 import base64
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 from types import ModuleType
@@ -14,7 +14,9 @@ import pytest
 from numpy.typing import NDArray
 
 from soloist.runtime.bundle import Bundle
-from soloist.runtime.spec import Frames, Query, Spec
+from soloist.runtime.frames import Padding
+from soloist.runtime.schedule import Schedule
+from soloist.runtime.spec import Fill, Frames, Query, Spec
 from soloist.runtime.vocabulary import Vocabulary
 
 BANDS = 8  # S and D of the toy: one leaky average and one gate a band
@@ -177,6 +179,122 @@ def _graph(onnx: ModuleType, frames: Frames, conditioning: NDArray[np.float32]) 
     }
     infos = [make.make_tensor_value_info(n, onnx.TensorProto.FLOAT, s) for n, s in values.items()]
     return _model(onnx, nodes, infos[:3], infos[3:], constants)
+
+
+@pytest.fixture(scope="session")
+def windowed_toy(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., ToyBundle]:
+    """`windowed_toy(**choices)` writes a windowed bundle, once for each choice: see `_windowed`.
+
+    Its masks are sigmoid(c0 x (magnitudes @ mix) + c1 x position): `mix` [T, E] lets each emitted
+    frame depend on all frames of the block, `position` [E] on its own place in the block, c
+    [Q, 2] are the conditioning. With two mask parts the second is 0.5 minus the first.
+    """
+    onnx = pytest.importorskip("onnx", reason="builds the toy bundles")
+    folder = tmp_path_factory.mktemp("windowed-toys")
+
+    @cache
+    def build(**choices: Any) -> ToyBundle:
+        spec, parts, batch, folded = _windowed(**choices)
+        conditioning = np.random.default_rng(2).uniform(-2, 2, (len(spec.queries), 2))
+        model = _windowed_graph(onnx, spec, conditioning, parts, batch, folded)
+        onnx.helper.set_model_props(model, {"soloist": spec.to_json()})
+        path = folder / f"{len(list(folder.iterdir()))}.onnx"
+        onnx.save(model, path)
+        return ToyBundle(path, spec, conditioning.astype(np.float32))
+
+    return build
+
+
+def _windowed(
+    queries: int = 1,
+    parts: int = 1,
+    n_fft: int = 64,
+    hop: int = 16,
+    samples: int = 500,
+    emitted: int = 20,
+    baked: int = 2,
+    advance: int = 5,
+    crossfade: int = 2,
+    padding: Padding = "zeros",
+    fill: Fill = "zeros",
+    batch: int | str = "B",
+    folded: bool = False,
+) -> tuple[Spec, int, int | str, bool]:
+    """The spec of a windowed toy, whether its masks have two parts, its batch, folded queries."""
+    frames = Frames(n_fft, hop, "hann", "hann-istft", padding)
+    names = list(CLASSES)[:queries]
+    schedule = Schedule(
+        frames=frames,
+        window_samples=samples,
+        emitted=emitted,
+        baked=baked,
+        crossfade=crossfade,
+        advance=advance,
+        lookahead=baked,
+        compute=advance,
+    )
+    spec = replace(
+        _spec(Frames(n_fft, hop), names, [np.zeros(2, np.float32)] * queries),
+        name="windowed-toy",
+        kind="windowed",
+        sample_rate=16_000,
+        frames=frames,
+        latency_samples=schedule.latency_samples,
+        window_samples=samples,
+        window_frames=1 + samples // hop,
+        emitted_frames=emitted,
+        lookahead_frames=baked,
+        advance_frames=advance,
+        crossfade_frames=crossfade,
+        fill=fill,
+    )
+    return spec, parts, batch, folded
+
+
+def _windowed_graph(
+    onnx: ModuleType,
+    spec: Spec,
+    conditioning: NDArray[np.float64],
+    parts: int,
+    batch: int | str,
+    folded: bool,
+) -> Any:
+    """The windowed graph: spectrogram [B,F,T,2], conditioning [Q,2] to masks [B,Q,F,E,M]."""
+    make, bins = onnx.helper, spec.frames.bins
+    frames, emitted = spec.window_frames or 0, spec.emitted_frames or 0
+    rng = np.random.default_rng(3)
+    constants: dict[str, NDArray[Any]] = {
+        "mix": rng.standard_normal((frames, emitted)) / frames,
+        "position": rng.standard_normal(emitted),
+        "half": np.array(0.5),
+        "last_axis": np.array([-1]),
+        "query_axis": np.array([1]),
+        "conditioning": conditioning,
+    }
+    nodes = [
+        make.make_node("ReduceL2", ["spectrogram", "last_axis"], ["magnitude"], keepdims=0),
+        make.make_node("MatMul", ["magnitude", "mix"], ["mixed"]),
+        make.make_node("Unsqueeze", ["mixed", "query_axis"], ["level"]),
+        make.make_node("Split", ["conditioning"], ["c0", "c1"], axis=1, num_outputs=2),
+        make.make_node("Unsqueeze", ["c0", "last_axis"], ["gate"]),
+        make.make_node("Unsqueeze", ["c1", "last_axis"], ["shift"]),
+        make.make_node("Mul", ["level", "gate"], ["gated"]),
+        make.make_node("Mul", ["shift", "position"], ["shifts"]),
+        make.make_node("Add", ["gated", "shifts"], ["logit"]),
+        make.make_node("Sigmoid", ["logit"], ["flat"]),
+        make.make_node("Unsqueeze", ["flat", "last_axis"], ["real"]),
+        make.make_node("Sub", ["half", "real"], ["imaginary"]),
+        make.make_node("Concat", ["real", "imaginary"][:parts], ["masks"], axis=-1),
+    ]
+    queries: int | str = conditioning.shape[0] if folded else "Q"
+    values = {
+        "spectrogram": [batch, bins, frames, 2],
+        "conditioning": [queries, 2],
+        "masks": [batch, queries, bins, emitted, parts],
+    }
+    infos = [make.make_tensor_value_info(n, onnx.TensorProto.FLOAT, s) for n, s in values.items()]
+    inputs = infos[:1] if folded else infos[:2]
+    return _model(onnx, nodes, inputs, infos[2:], constants)
 
 
 def _conditioner(onnx: ModuleType, matrix: NDArray[np.float32]) -> bytes:

@@ -3,7 +3,6 @@
 import base64
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -202,35 +201,47 @@ def test_a_conditioner_for_embeddings_of_another_size(
         _ = bundle.conditioner
 
 
-def test_a_windowed_bundle_opens_and_cannot_be_stepped(toy_bundle: Toys, tmp_path: Path) -> None:
-    make, floats = onnx.helper, onnx.TensorProto.FLOAT
-    spec = replace(
-        toy_bundle().spec,
-        kind="windowed",
-        window_frames=16,
-        advance_frames=16,
-        lookahead_frames=0,
-    )
-    values = {
-        "spectrogram": ["B", 513, 16, 2],
-        "conditioning": ["Q", 1],
-        "stems": ["B", "Q", 513, 16, 2],
-    }
-    infos = [make.make_tensor_value_info(n, floats, s) for n, s in values.items()]
-    weights = np.ones((1, 1), np.float32)
-    axes = [np.array([1]), np.array([0, 2, 3])]
-    nodes = [
-        make.make_node("Unsqueeze", ["spectrogram", "query_axis"], ["mixture"]),
-        make.make_node("Unsqueeze", ["conditioning", "other_axes"], ["weights"]),
-        make.make_node("Mul", ["mixture", "weights"], ["stems"]),
-    ]
-    constants = {"conditioning": weights, "query_axis": axes[0], "other_axes": axes[1]}
-    initializers = [onnx.numpy_helper.from_array(v, n) for n, v in constants.items()]
-    graph = make.make_graph(nodes, "windowed", infos[:2], infos[2:], initializers)
-    model = make.make_model(graph, opset_imports=[make.make_opsetid("", 18)], ir_version=8)
-    make.set_model_props(model, {"soloist": spec.to_json()})
-    onnx.save(model, tmp_path / "windowed.onnx")
-    bundle = Bundle.open(tmp_path / "windowed.onnx")
-    assert (bundle.spec, bundle.state_size, bundle.conditioning_size) == (spec, 0, 1)
+@pytest.mark.parametrize(
+    ("choices", "conditioning_size"),
+    [({}, 2), ({"queries": 3, "parts": 2}, 2), ({"batch": 1}, 2), ({"folded": True}, 0)],
+)
+def test_a_windowed_bundle_opens_and_cannot_be_stepped(
+    windowed_toy: Toys, choices: dict[str, Any], conditioning_size: int
+) -> None:
+    toy = windowed_toy(**choices)
+    bundle = Bundle.open(toy.path)
+    assert bundle.spec == toy.spec
+    assert (bundle.state_size, bundle.conditioning_size) == (0, conditioning_size)
     with pytest.raises(BundleError, match="windowed bundle"):
         Session(bundle)
+
+
+@pytest.mark.parametrize(
+    ("node", "axis", "size"),
+    [
+        ("spectrogram", 0, 2),
+        ("spectrogram", 1, 32),
+        ("spectrogram", 2, 33),
+        ("masks", 1, 2),
+    ],
+)
+def test_a_windowed_graph_of_another_shape_is_refused(
+    windowed_toy: Toys, tmp_path: Path, node: str, axis: int, size: int
+) -> None:
+    model = onnx.load(windowed_toy().path)
+    values = [*model.graph.input, *model.graph.output]
+    value = next(value for value in values if value.name == node)
+    value.type.tensor_type.shape.dim[axis].dim_value = size
+    with pytest.raises(BundleError, match=rf"{node} is|cannot be loaded"):
+        onnx.save(model, tmp_path / "other.onnx")
+        Bundle.open(tmp_path / "other.onnx")
+
+
+def test_a_windowed_spec_of_other_emitted_frames_is_refused(
+    windowed_toy: Toys, tmp_path: Path
+) -> None:
+    model = onnx.load(windowed_toy().path)
+    set_metadata(soloist=windowed_toy(emitted=19).spec.to_json())(model)
+    onnx.save(model, tmp_path / "other.onnx")
+    with pytest.raises(BundleError, match=r"masks is .*20, 1\].*expected .*19, 'M'\]"):
+        Bundle.open(tmp_path / "other.onnx")

@@ -33,13 +33,21 @@ STREAMING = Spec(
     latency_samples=256,
     parity={"max_abs": 1e-6, "snr_db": 120.0},
 )
+# As one would export CLIPSep: a block of 4.096 s at 16 kHz, of which 40 frames are emitted.
 WINDOWED = replace(
     STREAMING,
     kind="windowed",
-    latency_samples=4096,
-    window_frames=64,
-    advance_frames=8,
-    lookahead_frames=4,
+    sample_rate=16_000,
+    frames=Frames(1024, 256, "hann", "hann-istft", "zeros"),
+    # Two advances of 16, cross-fade 4, look-ahead 8, one frame ahead; 3 hops of overlap.
+    latency_samples=(2 * 16 + 4 + 8 - 1 + 3) * 256,
+    window_samples=65_535,
+    window_frames=256,
+    emitted_frames=40,
+    lookahead_frames=8,
+    advance_frames=16,
+    crossfade_frames=4,
+    fill="repeat",
 )
 
 words = st.text(min_size=1, max_size=20).filter(lambda text: text.strip() != "")
@@ -72,7 +80,19 @@ def specs(draw: st.DrawFn) -> Spec:
     }
     if draw(st.booleans()):
         return replace(STREAMING, latency_samples=2 * hop, **common)
-    return replace(WINDOWED, latency_samples=draw(st.integers(1, 10**6)), **common)
+    common["frames"] = replace(WINDOWED.frames, n_fft=8 * hop, hop=hop)
+    advance, crossfade, samples = draw(st.integers(4, 9)), draw(st.integers(0, 4)), 60 * hop
+    latency = (2 * advance + crossfade + 8 - 4 + 7) * hop  # 4 hops ahead, 7 of overlap
+    return replace(
+        WINDOWED,
+        latency_samples=latency,
+        window_samples=samples,
+        window_frames=1 + samples // hop,
+        advance_frames=advance,
+        crossfade_frames=crossfade,
+        fill=draw(st.sampled_from(["zeros", "repeat"])),
+        **common,
+    )
 
 
 @settings(max_examples=60, deadline=None)
@@ -95,17 +115,18 @@ def test_the_json_is_the_contract_with_older_files() -> None:
     assert record["window_frames"] is None
 
 
+WINDOWED_KEYS = [key for key in vars(STREAMING) if getattr(STREAMING, key) is None]
+
+
 def test_windowed_keys_may_be_absent_from_a_streaming_spec() -> None:
     record = json.loads(STREAMING.to_json())
-    for key in ("window_frames", "advance_frames", "lookahead_frames"):
+    for key in WINDOWED_KEYS:
         del record[key]
+    assert len(WINDOWED_KEYS) == 7
     assert Spec.from_json(json.dumps(record)) == STREAMING
 
 
-@pytest.mark.parametrize(
-    "key",
-    sorted({*json.loads(STREAMING.to_json())} - {key for key in vars(STREAMING) if "_fr" in key}),
-)
+@pytest.mark.parametrize("key", sorted({*json.loads(STREAMING.to_json())} - {*WINDOWED_KEYS}))
 def test_a_missing_key_is_named(key: str) -> None:
     record = json.loads(STREAMING.to_json())
     del record[key]
@@ -146,9 +167,11 @@ def test_a_missing_key_is_named(key: str) -> None:
         ),
         (["queries", 0, "negative"], [3], r"negative\[0\]: found 3, expected text"),
         (["queries", 0, "embedding_sha256"], "abc", "query 'dog': embedding_sha256"),
-        (["latency_samples"], 255, "latency_samples: found 255, expected two hops, 256"),
+        (["latency_samples"], 255, "latency_samples: found 255, expected hop and overlap, 256"),
         (["parity"], {"snr_db": "high"}, "parity.snr_db: found 'high', expected a number"),
         (["window_frames"], 4, "window_frames: found 4, expected null"),
+        (["fill"], "zeros", "fill: found 'zeros', expected null"),
+        (["frames", "padding"], "reflect", "padding: found 'reflect', expected causal"),
     ],
 )
 def test_a_broken_value_is_named(path: list[Any], value: object, complaint: str) -> None:
@@ -162,19 +185,39 @@ def test_a_broken_value_is_named(path: list[Any], value: object, complaint: str)
         Spec.from_json(json.dumps(record))
 
 
+def test_a_streaming_bundle_may_have_hann_windows() -> None:
+    frames = Frames(1024, 256, "hann", "hann-istft")
+    assert replace(STREAMING, frames=frames, latency_samples=1024).frames.overlap == 768
+
+
 @pytest.mark.parametrize(
-    "changes",
+    ("changes", "complaint"),
     [
-        {"window_frames": None},
-        {"advance_frames": 0},
-        {"lookahead_frames": -1},
-        {"lookahead_frames": 57},
-        {"latency_samples": 0},
+        ({"window_frames": None}, "window_frames: found None, expected a value"),
+        ({"window_frames": 255}, "window_frames: found 255, expected 256"),
+        ({"fill": "noise"}, "fill: found 'noise', expected zeros or repeat"),
+        ({"frames": Frames(1024, 256, "hann", "hann-istft")}, "found padding 'causal'"),
+        ({"window_samples": 1000}, "found window_samples 1000, expected at least 1024"),
+        ({"emitted_frames": 249}, "found emitted_frames 249, expected 1 to 248"),
+        ({"crossfade_frames": 40}, "found crossfade_frames 40, expected 0 to 39"),
+        ({"lookahead_frames": -1}, "found lookahead_frames -1"),
+        ({"advance_frames": 37}, "advance of 37 frames, expected 4 to 36"),
+        ({"advance_frames": 3}, "advance of 3 frames, expected 4 to 36"),
+        ({"latency_samples": 12032}, "latency_samples: found 12032, expected 11776"),
     ],
 )
-def test_windowed_counts_must_fit(changes: dict[str, Any]) -> None:
-    with pytest.raises(BundleError, match=r"frames|latency"):
+def test_windowed_values_must_fit(changes: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(BundleError, match=f"bundle spec: .*{complaint}"):
         replace(WINDOWED, **changes)
+
+
+def test_a_schedule_is_the_bundles_own_or_chosen() -> None:
+    own = WINDOWED.schedule()
+    assert (own.advance, own.lookahead, own.compute, own.delay) == (16, 8, 16, 42)
+    chosen = WINDOWED.schedule(advance=8, lookahead=20, compute=3)
+    assert (chosen.advance, chosen.lookahead, chosen.compute, chosen.delay) == (8, 20, 3, 33)
+    with pytest.raises(BundleError, match="is streaming, it has no windows"):
+        STREAMING.schedule()
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "3", '{"format": NaN}'])
