@@ -3,9 +3,9 @@
 Numpy multiplies arrays of one shape and without gaps in place, and others by way of buffers that it
 allocates in each call. Hence the copies before the products, and the windows written out by row.
 
-With the windows of `runtime.frames` (a long one for analysis, two hops for synthesis) the inverse
-gives the input back, one hop late: the hop that `StreamingSTFT.newest` took last is complete only
-when the next frame has overlapped it.
+With the windows of `runtime.frames` the inverse gives the input back, `Frames.overlap` samples
+late: the hop that `StreamingSTFT.newest` took last is complete only when the frames to come have
+overlapped it. That is one hop for a synthesis window of two.
 """
 
 import math
@@ -83,16 +83,26 @@ class StreamingISTFT:
     """
 
     def __init__(self, frames: Frames, rows: int) -> None:
-        size, hop = frames.n_fft, frames.hop
+        size, hop, support = frames.n_fft, frames.hop, frames.support
         self._size = size
-        self._frame = np.empty((rows, size), np.float32)
-        # The newest two hops, all that the window leaves: (half, row, hop), the rising half first.
-        self._support = self._frame[:, -2 * hop :].reshape(rows, 2, hop).swapaxes(0, 1)
-        halves = synthesis_window(frames)[-2 * hop :].reshape(2, 1, hop)
-        self._window = np.tile(halves.astype(np.float32), (1, rows, 1))
-        # Two windowed frames in turn: the one just made rises, the one before it falls.
-        self._windowed = [np.zeros((2, rows, hop), np.float32) for _ in range(2)]
+        # What the window leaves of a frame, in pieces of a hop: (piece, row, hop), the first to be
+        # completed first. Where the hop does not divide it, zeros fill the last piece.
+        pieces = math.ceil(support / hop)
+        missing = pieces * hop - support
+        padded = np.zeros((rows, size + missing), np.float32)
+        self._frame = padded[:, :size]
+        self._support = padded[:, size - support :].reshape(rows, pieces, hop).swapaxes(0, 1)
+        window = np.pad(synthesis_window(frames)[-support:], (0, missing)).reshape(pieces, 1, hop)
+        self._window = np.tile(window.astype(np.float32), (1, rows, 1))
+        # As many windowed frames in turn: of the one just made the first piece is needed now, of
+        # the one before it the second, and so on.
+        self._windowed = [np.zeros((pieces, rows, hop), np.float32) for _ in range(pieces)]
         self._flat = [frame.reshape(-1) for frame in self._windowed]
+        frame = self._windowed
+        self._first_two = [(frame[turn][0], frame[turn - 1][1]) for turn in range(pieces)]
+        self._others = [
+            [frame[turn - age][age] for age in range(2, pieces)] for turn in range(pieces)
+        ]
         self._turn = 0
 
     def synthesise(self, spectrum: Spectrum, out: Samples) -> bool:
@@ -109,11 +119,14 @@ class StreamingISTFT:
         finite = math.isfinite(np.add.reduce(self._flat[turn]))
         if not finite:
             windowed.fill(0.0)
-        np.add(windowed[0], self._windowed[1 - turn][1], out=out)
-        self._turn = 1 - turn
+        newest, older = self._first_two[turn]
+        np.add(newest, older, out=out)
+        for piece in self._others[turn]:
+            np.add(out, piece, out=out)
+        self._turn = turn + 1 if turn + 1 < len(self._windowed) else 0
         return finite
 
     def reset(self) -> None:
-        """Forget the frame before: silence again."""
+        """Forget the frames before: silence again."""
         for frame in self._windowed:
             frame.fill(0.0)
