@@ -6,7 +6,7 @@ The names below are the public face. They are loaded on first use (PEP 562), so 
 - a model: `Bundle`, `Spec`
 - playing it: `Session` (one hop), `Processor` (any block), `LiveStream` (a sound card)
 - files: `separate_array`, `read_audio`, `write_audio`
-- words: `conditioning_for`, with `load_encoder` for those that a model does not know
+- words: `conditioning_for`; `open_encoder` for their embeddings
 - what went wrong: `SoloistError` and its family in `soloist.runtime.errors`
 """
 
@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .runtime.bundle import Bundle
     from .runtime.errors import SoloistError
-    from .runtime.queries import conditioning_for
+    from .runtime.queries import conditioning_for, open_encoder
     from .runtime.session import Session
     from .runtime.spec import Spec
-    from .separators.encoders import load_encoder
     from .streaming.files import read_audio, write_audio
     from .streaming.live import LiveStream
     from .streaming.offline import separate_array
@@ -35,7 +34,7 @@ __all__ = [
     "SoloistError",
     "Spec",
     "conditioning_for",
-    "load_encoder",
+    "open_encoder",
     "read_audio",
     "separate_array",
     "write_audio",
@@ -49,7 +48,7 @@ _HOME = {
     "SoloistError": ".runtime.errors",
     "Spec": ".runtime.spec",
     "conditioning_for": ".runtime.queries",
-    "load_encoder": ".separators.encoders",
+    "open_encoder": ".runtime.queries",
     "read_audio": ".streaming.files",
     "separate_array": ".streaming.offline",
     "write_audio": ".streaming.files",

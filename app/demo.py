@@ -100,7 +100,7 @@ def play(bundle: Bundle, scene: Scene, device: str) -> Take:
             f"the demo's recording has {rate} Hz, the model {bundle.spec.name!r} works at "
             f"{bundle.spec.sample_rate} Hz; `soloist separate` takes any rate"
         )
-    conditioning = conditioning_for(bundle, [scene.query], load_encoder)
+    conditioning = conditioning_for(bundle, [scene.query], load=load_encoder)
     processor = Processor(bundle, device=device, conditioning=conditioning)
     processor.prepare(rate, BLOCK, 1, block=BLOCK)
     late = processor.latency_samples

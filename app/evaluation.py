@@ -52,7 +52,8 @@ def _scores(
     bundle: Bundle, mixtures: Sequence[Mixture], root: Path, device: str
 ) -> Iterator[Score]:
     words = sorted({mixture.query for mixture in mixtures})
-    conditionings = dict(zip(words, conditioning_for(bundle, words, load_encoder), strict=True))
+    rows = conditioning_for(bundle, words, load=load_encoder)
+    conditionings = dict(zip(words, rows, strict=True))
     processor = Processor(bundle, device=device, conditioning=conditionings[words[0]][None])
     for mixture in mixtures:
         processor.set_conditioning(conditionings[mixture.query][None])

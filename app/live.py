@@ -82,7 +82,7 @@ def live(
     Ends with 0 after --duration, 130 after Ctrl-C, 143 after SIGTERM, 3 when a device was lost.
     """
     bundle = Bundle.open(model)
-    conditioning = conditioning_for(bundle, query, load_encoder) if query else None
+    conditioning = conditioning_for(bundle, query, load=load_encoder) if query else None
     processor = Processor(
         bundle, mode="keep" if keep else "remove", device=device, conditioning=conditioning
     )

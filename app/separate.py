@@ -50,7 +50,7 @@ def separate(
     bundle = Bundle.open(model)
     recording = read_audio(source)
     words = query or [baked.name for baked in bundle.spec.queries]
-    conditioning = conditioning_for(bundle, query, load_encoder) if query else None
+    conditioning = conditioning_for(bundle, query, load=load_encoder) if query else None
     targets = [target] if len(words) == 1 or not keep else targets_beside(target, words)
     for path in targets:
         rate, channels = recording.sample_rate, recording.samples.shape[1]

@@ -5,7 +5,7 @@
 - `schedule`: when the windows of a windowed bundle are due, and the delay that follows
 - `bundle`: a bundle opened and checked, with its `vocabulary` and `conditioner`
 - `session`: one hop a call, on CPU or CUDA
-- `queries`: words to the conditioning a session takes
+- `queries`: words to the conditioning a session takes; `sentence_encoder`: for any words
 - below them `records` (JSON, strictly), `ort` (onnxruntime, set up for live use), `denormals`
 
 Importing this package loads nothing; numpy and onnxruntime come with the modules that need them.

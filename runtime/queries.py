@@ -1,8 +1,8 @@
 """Words to the conditioning that a session takes, on the way a bundle and its encoder allow.
 
-A phrase that the bundle knows has its embedding stored; other words need the text encoder, an
-optional install that the caller knows how to load. The bundle's conditioner turns either into
-conditioning.
+A phrase that the bundle knows has its embedding stored; other words go through the text encoder the
+network was trained with: one that ships, or one that the caller can load. The bundle's conditioner
+turns either into conditioning.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from .bundle import Bundle
 from .errors import QueryError
+from .sentence_encoder import shipped_encoder, shipped_encoders
 from .vocabulary import Vocabulary, normalised
 
 __all__ = [
@@ -45,37 +46,65 @@ Loader = Callable[[str], TextEncoder]
 
 
 def conditioning_for(
-    bundle: Bundle, queries: Sequence[str], load: Loader | None = None
+    bundle: Bundle,
+    queries: Sequence[str],
+    negatives: Sequence[str] = (),
+    *,
+    load: Loader | None = None,
 ) -> NDArray[np.float32]:
-    """Conditioning [Q, D] of Q queries in words, for a session of that bundle.
+    """Conditioning [Q + N, D] of Q queries and N negatives in words, for a session of that bundle.
 
-    `load` is called for words that the bundle does not know (seconds: not for the audio thread).
-    Raises `QueryError` for empty words, a bundle that takes no new words, and unknown words
-    without their encoder.
+    Negatives name sounds that are not wanted and might be taken for one that is: they are asked
+    for as well, in the last N rows, so that masks that share what they hear give them theirs. Who
+    plays the session counts their stems to the residual.
+
+    Words that the bundle does not know take a text encoder, opened at the first of them (0.1 s) and
+    20 ms a phrase: not for the audio thread. `load` is for an encoder that does not ship; it is
+    never called for one that does.
+
+    Raises `QueryError` for words that `check_words` refuses, a bundle that takes no new words, and
+    unknown words without their encoder.
     """
-    check_words(queries)
+    check_words(queries, negatives)
     if bundle.conditioner is None:
         baked = ", ".join(query.name for query in bundle.spec.queries)
         raise QueryError(
             f"{bundle.path} takes no words but those it was exported with ({baked}); "
             "export it again with yours"
         )
-    return bundle.conditioner(_embeddings(bundle, queries, load))
+    return bundle.conditioner(_embeddings(bundle, [*queries, *negatives], load))
 
 
-def check_words(queries: Sequence[str]) -> None:
-    """Raise `QueryError` unless each query is words, and no two are the same ones."""
-    if not queries or not all(words.strip() for words in queries):
-        raise QueryError(f"queries {list(queries)} are not all words; name a sound for each")
+def check_words(queries: Sequence[str], negatives: Sequence[str] = ()) -> None:
+    """Raise `QueryError` unless each query is words, and no two are the same ones.
+
+    There must be a query; negatives there need not be, and none may say what a query says.
+    """
+    asked = [*queries, *negatives]
+    if not queries or not all(words.strip() for words in asked):
+        raise QueryError(f"queries {asked} are not all words; name a sound for each")
     # The same sound asked for twice would get half of it each time: masks share what they claim.
-    asked = [normalised(words) for words in queries]
-    twice = [words for words, key in zip(queries, asked, strict=True) if asked.count(key) > 1]
-    if twice:
-        raise QueryError(f"{twice[0]!r} is asked for more than once; name each sound once")
+    keys = [normalised(words) for words in asked]
+    for words, key in zip(asked, keys, strict=True):
+        if keys.count(key) > 1:
+            opposed = key in keys[: len(queries)] and key in keys[len(queries) :]
+            how = "both asked for and not wanted" if opposed else "asked for more than once"
+            raise QueryError(f"{words!r} is {how}; name each sound once")
 
 
-def open_encoder(name: str, load: Loader) -> TextEncoder:
-    """The text encoder of that name; raises `QueryError` where it cannot be had."""
+def open_encoder(name: str, load: Loader | None = None) -> TextEncoder:
+    """The text encoder of that name: the one that ships, else by `load`.
+
+    Not for the audio thread; while it opens one that ships, Python stands still for 30 ms, so do it
+    before a stream plays in the same process. Raises `QueryError` where it cannot be had.
+    """
+    if name in shipped_encoders():
+        return shipped_encoder(name)
+    if load is None:
+        known = ", ".join(shipped_encoders())
+        raise QueryError(
+            f"text encoder {name!r} does not ship with Soloist; those that do: {known}"
+        )
     try:
         encoder = load(name)
     except (ImportError, OSError, ValueError) as error:
@@ -93,16 +122,14 @@ def _embeddings(bundle: Bundle, queries: Sequence[str], load: Loader | None) -> 
         found = {words: vocabulary.embeddings[r] for words, r in rows.items() if r is not None}
     unknown = [words for words in queries if words not in found]
     if unknown:
-        encoder = _encoder_for(bundle, unknown[0], load)
-        found.update(zip(unknown, encoder.encode(unknown), strict=True))
+        embeddings = _encoder_for(bundle, unknown[0], load).encode(unknown)
+        found.update(zip(unknown, embeddings, strict=True))
     return np.stack([found[words] for words in queries])
 
 
 def _encoder_for(bundle: Bundle, words: str, load: Loader | None) -> TextEncoder:
     try:
-        if load is None:
-            raise QueryError(f"no loader for its text encoder {bundle.encoder} was given")
-        return open_encoder(bundle.encoder, load)
+        encoder = open_encoder(bundle.encoder, load)
     except QueryError as error:
         vocabulary = bundle.vocabulary
         nearest = vocabulary.nearest(words, 3) if vocabulary is not None else []
@@ -110,3 +137,10 @@ def _encoder_for(bundle: Bundle, words: str, load: Loader | None) -> TextEncoder
         raise QueryError(
             f"{words!r} is not a word {bundle.spec.name} knows (nearest: {known}), and {error}"
         ) from error
+    wanted = bundle.conditioner.embedding_size if bundle.conditioner is not None else 0
+    if encoder.dimension != wanted:
+        raise QueryError(
+            f"{bundle.path} takes embeddings of {wanted} numbers, its text encoder {encoder.name} "
+            f"makes {encoder.dimension}; export the bundle again"
+        )
+    return encoder

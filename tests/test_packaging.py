@@ -108,6 +108,7 @@ def test_the_wheel_carries_code_and_data_and_nothing_else(tmp_path: Path) -> Non
     assert {"py.typed", "__init__.py", "app", "runtime", "streaming"} <= shipped
     assert not shipped & {*NOT_SHIPPED, "README.md", "Makefile", "pyproject.toml"}
     assert "soloist/app/assets/mixture.flac" in names
-    models = {f"soloist/runtime/models/{p.name}" for p in (ROOT / "runtime/models").glob("*")}
-    assert models <= {*names}
+    folders = [ROOT / "runtime" / name for name in ("encoders", "models")]
+    data = {f"soloist/{p.relative_to(ROOT)}" for folder in folders for p in folder.glob("*")}
+    assert data <= {*names}
     assert not [n for n in names if n.endswith((".pyc", ".wav"))]

@@ -21,13 +21,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..separators.encoders import MINILM
 from ..separators.solo import Solo, SoloConfig
 from .clips import load_clips, manifest_hash, vocabulary
 from .development import Development
 from .losses import BandEnergies, log_error, mask_error
 from .mixtures import Batch, MixtureMaker
-from .phrases import embed
+from .phrases import ENCODER, embed
 
 AVERAGE_DECAY = 0.999
 
@@ -227,7 +226,7 @@ def options_parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--rate", type=float, default=2e-3, help="peak learning rate")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--encoder", default=MINILM, help="text encoder of the queries")
+    parser.add_argument("--encoder", default=ENCODER, help="text encoder of the queries")
     parser.add_argument("--config", default="{}", help="JSON of sizes that differ from default")
     return parser
 

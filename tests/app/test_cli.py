@@ -125,6 +125,7 @@ def test_commands_load_no_torch(demo_for_toy: str, tmp_path: Path) -> None:
     lists = ["--mixtures", "list.csv", "--audio-root", "."]
     quiet = [["--help"], ["info", demo_for_toy], ["queries", *model, "dog"], ["queries", *model]]
     quiet.append(["separate", "tone.wav", "out.wav", *model, "-q", "dog"])
+    quiet.append(["separate", "tone.wav", "out.wav", "-q", "words that no model knows"])
     quiet.append(["demo", *model])
     quiet.append(["evaluate", *lists, *model])
     # With PortAudio or without, with devices or without.

