@@ -28,10 +28,11 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor, want: Span) -> Tensor:
         """From columns ``want.reach()`` to ``want``."""
-        conv, norm = self.res_layers[0]  # type: ignore[misc]
-        return functional.leaky_relu(
-            norm(convolve(conv, x, want)) + want.of(x, want.reach()), SLOPE
-        )
+        layer = self.res_layers[0]
+        assert isinstance(layer, nn.Sequential)
+        assert isinstance(layer[0], nn.Conv2d)
+        refined = layer[1](convolve(layer[0], x, want))
+        return functional.leaky_relu(refined + want.of(x, want.reach()), SLOPE)
 
 
 class Level(nn.Module):

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import re
 import sys
 from collections.abc import Mapping
 from functools import cache
@@ -27,6 +28,15 @@ class Golden:
         """The arrays of `public/NAME.npz`."""
         with np.load(self.folder / "public" / f"{name}.npz") as stored:
             return {key: stored[key] for key in stored}
+
+    def listing(self, name: str) -> dict[str, tuple[tuple[int, ...], str]]:
+        """Shape and dtype by key, without `module.`, of `../reference/NAME_state_dict.tsv`."""
+        text = (self.folder.parent / "reference" / f"{name}_state_dict.tsv").read_text("utf-8")
+        rows = [line.split("\t") for line in text.splitlines()[1:]]
+        return {
+            key.removeprefix("module."): (tuple(map(int, re.findall(r"\d+", shape))), dtype)
+            for key, shape, dtype, *_ in rows
+        }
 
     def recipe(self, name: str) -> ModuleType:
         """The recipe `NAME.py`, such as `fill_weights`."""

@@ -1,0 +1,126 @@
+"""The bi-modal separator against what the published code computed with weights of a recipe.
+
+One window takes 231 G multiply-adds: each is computed once.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from soloist.separators.bimodal import BiModal, BiModalConfig, batch_statistics
+from soloist.separators.columns import Span
+
+pytestmark = pytest.mark.slow
+
+Arrays = dict[str, NDArray[Any]]
+WINDOW = 131_070
+FRAMES = 512
+
+
+@pytest.fixture(scope="module", autouse=True)
+def threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def network(golden: Any) -> BiModal:
+    network = BiModal(BiModalConfig())
+    golden.recipe("fill_weights").fill_state_dict(network.state_dict(), "public", "bimodal")
+    return network.eval()
+
+
+@pytest.fixture(scope="module")
+def arrays(golden: Any) -> Arrays:
+    stored: Arrays = golden.arrays("bimodal")
+    return stored
+
+
+@pytest.fixture(scope="module")
+def conditioning(network: BiModal, arrays: Arrays) -> Tensor:
+    """Of the golden text, ``(1, D)``: its tokens, and the padding as one row."""
+    tokens = np.concatenate([arrays["hidden_tokens"], arrays["hidden_pad"][None]])
+    counts = torch.ones(len(tokens))
+    counts[-1] = 77 - len(arrays["hidden_tokens"])
+    embedding = torch.from_numpy(arrays["text_embed"])
+    with torch.no_grad():
+        return network.condition(torch.from_numpy(tokens), counts, embedding)[None]
+
+
+def spectrum_of(wave: NDArray[np.int16]) -> Tensor:
+    window = torch.hann_window(1022)
+    audio = torch.from_numpy(wave / np.float32(32768))
+    return torch.stft(audio, 1022, 256, window=window, pad_mode="reflect", return_complex=True)
+
+
+def sound_of(spectrum: Tensor) -> NDArray[np.float32]:
+    window = torch.hann_window(1022)
+    audio: NDArray[np.float32] = torch.istft(
+        spectrum, 1022, 256, window=window, length=WINDOW
+    ).numpy()
+    return audio
+
+
+def snr_db(found: NDArray[Any], expected: NDArray[Any]) -> float:
+    error = found.astype(float) - expected
+    return float(10 * np.log10(np.square(expected, dtype=float).sum() / np.square(error).sum()))
+
+
+@pytest.fixture(scope="module")
+def spectrum(arrays: Arrays) -> Tensor:
+    return spectrum_of(arrays["wave"])
+
+
+@pytest.fixture(scope="module")
+def mask(network: BiModal, spectrum: Tensor, conditioning: Tensor) -> Tensor:
+    with torch.no_grad():
+        masks: Tensor = network(spectrum.abs().log1p()[None], conditioning)
+        return masks[0, 0]
+
+
+def test_the_weights_are_those_of_the_recipe(golden: Any, network: BiModal) -> None:
+    listing = (golden.folder / "public" / "weights_sha256_bimodal.tsv").read_text().splitlines()
+    rows = [line.split("\t") for line in listing[1:]]
+    state, checksum = network.state_dict(), golden.recipe("fill_weights").checksum
+    own = {key: digest for key, _, _, digest in rows if key in state}
+    assert own.keys() == state.keys()
+    for key in list(own)[::40]:
+        assert checksum(state[key].numpy()) == own[key]
+
+
+def test_front_end(spectrum: Tensor, arrays: Arrays) -> None:
+    assert spectrum.shape == (512, FRAMES)
+    found = spectrum.abs().log1p()[::4, ::4].numpy()
+    np.testing.assert_allclose(found, arrays["log1p_mag_sub"], atol=1e-4, rtol=0)
+
+
+def test_masks_and_sound(mask: Tensor, spectrum: Tensor, arrays: Arrays) -> None:
+    np.testing.assert_allclose(mask[::2, ::2], arrays["mask_sub"], atol=5e-4, rtol=0)
+    np.testing.assert_allclose(mask[:, 100], arrays["mask_col100"], atol=5e-4, rtol=0)
+    assert snr_db(sound_of(mask * spectrum), arrays["wav"]) >= 70
+
+
+@torch.no_grad()
+def test_newest_frames_alone(
+    network: BiModal, spectrum: Tensor, conditioning: Tensor, mask: Tensor
+) -> None:
+    span = Span(472, 496, FRAMES)
+    found = network(spectrum.abs().log1p()[None], conditioning, span)[0, 0]
+    torch.testing.assert_close(found, mask[:, 472:496], atol=1e-4, rtol=0)
+
+
+@torch.no_grad()
+def test_batch_statistics_of_the_published_demo(
+    network: BiModal, spectrum: Tensor, conditioning: Tensor, arrays: Arrays
+) -> None:
+    with batch_statistics(network):
+        mask = network(spectrum.abs().log1p()[None], conditioning)[0, 0]
+    np.testing.assert_allclose(mask[::4, ::4], arrays["mask_batchstat_sub"], atol=5e-4, rtol=0)
+    assert snr_db(sound_of(mask * spectrum), arrays["wav_batchstat"]) >= 70
