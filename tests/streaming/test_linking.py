@@ -61,7 +61,7 @@ def test_mono_is_left_alone_to_the_bit() -> None:
 def test_a_mask_that_all_channels_share_stays() -> None:
     rng = np.random.default_rng(1)
     spectrum, mask = normal(rng, 2, BINS), rng.uniform(0, 1, (1, 2, BINS)).astype(np.float32)
-    stems = mask * spectrum[:, None]
+    stems = (mask * spectrum[:, None]).astype(np.complex64)
     assert np.abs(linked(spectrum, stems) - stems).max() < 1e-6
 
 
@@ -71,7 +71,7 @@ def test_a_panned_source_keeps_its_place(pan: tuple[float, float]) -> None:
     rng = np.random.default_rng(2)
     source = normal(rng, BINS)
     spectrum = np.stack([np.float32(gain) * source for gain in pan])
-    stems = rng.uniform(0, 1, (2, 1, BINS)).astype(np.float32) * spectrum[:, None]
+    stems = (rng.uniform(0, 1, (2, 1, BINS)) * spectrum[:, None]).astype(np.complex64)
     left, right = linked(spectrum, stems)[:, 0]
     assert np.abs(left * pan[1] - right * pan[0]).max() < 1e-6 * np.abs(source).max()
     assert np.abs(left).max() > 0.1
@@ -79,7 +79,8 @@ def test_a_panned_source_keeps_its_place(pan: tuple[float, float]) -> None:
 
 def test_levels_between_channels_are_those_of_the_input() -> None:
     rng = np.random.default_rng(3)
-    spectrum = normal(rng, 6, BINS) * np.float32([[1], [0.5], [0.1], [2], [1e-3], [0.7]])
+    levels = np.array([[1], [0.5], [0.1], [2], [1e-3], [0.7]], np.float32)
+    spectrum = normal(rng, 6, BINS) * levels
     result = linked(spectrum, normal(rng, 6, 2, BINS))
     for query in range(2):
         gains = np.abs(result[:, query]) / np.abs(spectrum)
