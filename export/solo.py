@@ -20,7 +20,7 @@ from ..runtime.queries import check_words, open_encoder
 from ..runtime.replacing import replacing
 from ..runtime.spec import Frames, Query, Spec
 from ..runtime.vocabulary import Vocabulary
-from ..separators.checkpoints import Checkpoint, load_checkpoint
+from ..separators.checkpoints import Checkpoint, load_solo
 from ..separators.encoders import load_encoder
 from ..separators.solo import Solo
 from .graph import conditioner_graph, hop_graph
@@ -52,7 +52,7 @@ def export_bundle(
         QueryError: empty or repeated words, or no text encoder.
     """
     try:
-        trained = load_checkpoint(checkpoint)
+        trained = load_solo(checkpoint)
     except ValueError as error:
         raise BundleError(str(error)) from error
     check_words(queries)
@@ -85,12 +85,12 @@ class _Conditioner(nn.Module):
         return self.network.condition(embedding)
 
 
-def _conditioner(trained: Checkpoint) -> str:
+def _conditioner(trained: Checkpoint[Solo]) -> str:
     graph = conditioner_graph(_Conditioner(trained.network), trained.network.config.embedding)
     return base64.b64encode(graph.SerializeToString()).decode()
 
 
-def _vocabulary(trained: Checkpoint, queries: Sequence[str]) -> Vocabulary:
+def _vocabulary(trained: Checkpoint[Solo], queries: Sequence[str]) -> Vocabulary:
     """The phrases of training and the baked words, embedded and rounded as they are stored."""
     classes: dict[str, list[str]] = trained.facts["vocabulary"]
     phrases = sorted({*queries, *(phrase for members in classes.values() for phrase in members)})
@@ -106,7 +106,7 @@ def _vocabulary(trained: Checkpoint, queries: Sequence[str]) -> Vocabulary:
 
 
 def _spec(
-    trained: Checkpoint, name: str, queries: Sequence[str], embeddings: NDArray[np.float32]
+    trained: Checkpoint[Solo], name: str, queries: Sequence[str], embeddings: NDArray[np.float32]
 ) -> Spec:
     config = trained.network.config
     baked = tuple(

@@ -1,50 +1,88 @@
-"""Checkpoints of our own separators: what training writes and export reads."""
+"""Checkpoints to networks: our own, and the published systems' as their authors wrote them."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-import torch
+from torch import nn
 
+from .checkpoint_files import fill, read_arguments, read_file, unwrap
+from .published import PUBLISHED
 from .solo import Solo, SoloConfig
+
+Network = TypeVar("Network", bound=nn.Module, covariant=True)
 
 
 @dataclass(frozen=True)
-class Checkpoint:
+class Checkpoint(Generic[Network]):
     """A trained network and what is known about its training.
 
     Attributes:
-        network: in evaluation mode, the averaged weights.
-        facts: how it was trained: manifest hash, seed, recipe, the phrases of each class.
-        curve: figures on the development mixtures as training went on.
+        architecture: name of the system, such as ``"solo"`` or ``"clipsep-nit"``.
+        network: in evaluation mode; of ``solo`` the averaged weights.
+        facts: how it was trained: of our own, manifest hash, seed, recipe, the phrases of each
+            class; of a published one, what stands in its ``train-args.json``.
         sha256: digest of the file.
+        curve: figures on the development mixtures as training went on.
     """
 
-    network: Solo
+    architecture: str
+    network: Network
     facts: Mapping[str, Any]
-    curve: list[dict[str, float]]
     sha256: str
+    curve: list[dict[str, float]] = field(default_factory=list)
 
 
-def load_checkpoint(path: Path) -> Checkpoint:
-    """Reads a checkpoint; never runs code from it.
+def load(path: Path) -> Checkpoint[nn.Module]:
+    """Reads a checkpoint of any system that is known here; never runs code from it.
+
+    Of a published system: a flat state dict or one under ``state_dict``, with or without the
+    ``module.`` that ``DataParallel`` adds; ``train-args.json`` beside it, or beside its folder, is
+    read where there is one.
 
     Raises:
-        ValueError: the file is no checkpoint of ours, or its weights do not fit its sizes.
+        ValueError: it can be read only by running code from it, it is of no known system, or its
+            keys are not exactly those of the network.
     """
+    path = Path(path)
+    saved = read_file(path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    if isinstance(saved, Mapping) and {"config", "weights", "facts", "curve"} <= saved.keys():
+        return _our_own(path, saved, digest)
+    state = unwrap(saved)
+    name = next((name for name in PUBLISHED if state and PUBLISHED[name].claims(state)), None)
+    if state is None or name is None:
+        known = ", ".join(["solo", *PUBLISHED])
+        raise ValueError(f"{path} is no checkpoint of a system that is known here: {known}")
+    arguments = read_arguments(path)
     try:
-        saved = torch.load(path, map_location="cpu", weights_only=True)
+        network = PUBLISHED[name].build(state, arguments)
+        fill(network, state)
+    except ValueError as error:
+        raise ValueError(f"{path} is no checkpoint of {name}: {error}") from error
+    return Checkpoint(name, network.eval(), arguments, digest)
+
+
+def load_solo(path: Path) -> Checkpoint[Solo]:
+    """As :func:`load`, for a checkpoint of ``solo``; ``ValueError`` for any other."""
+    found = load(path)
+    if not isinstance(found.network, Solo):
+        raise ValueError(f"{path} is a checkpoint of {found.architecture}, not of solo")
+    return Checkpoint("solo", found.network, found.facts, found.sha256, found.curve)
+
+
+def _our_own(path: Path, saved: Mapping[str, Any], digest: str) -> Checkpoint[nn.Module]:
+    try:
         network = Solo(SoloConfig(**saved["config"]))
         network.load_state_dict(saved["weights"])
-        facts, curve = saved["facts"], saved["curve"]
+        facts = saved["facts"]
         for fact in ("vocabulary", "encoder"):  # without these nobody can ask it for anything
             facts[fact]
-    except Exception as error:  # zip, pickle, key and shape faults share no base class
+    except Exception as error:  # type, key and shape faults share no base class
         reason = str(error).partition("\n")[0][:160]
         raise ValueError(f"{path} is no checkpoint of soloist training ({reason})") from error
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return Checkpoint(network.eval(), facts, curve, digest)
+    return Checkpoint("solo", network.eval(), facts, digest, saved["curve"])

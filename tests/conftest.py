@@ -2,6 +2,10 @@
 
 import base64
 import hashlib
+import importlib.util
+import os
+import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
@@ -322,3 +326,52 @@ def _model(
     graph = onnx.helper.make_graph(nodes, "toy", inputs, outputs, initializers)
     opset = onnx.helper.make_opsetid("", 18)
     return onnx.helper.make_model(graph, opset_imports=[opset], ir_version=8)
+
+
+class Golden:
+    """What the published code computes, with weights made from their names.
+
+    The README of the folder beside the checkout says what each array is and how close to come.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def arrays(self, name: str) -> Mapping[str, NDArray[np.generic]]:
+        """The arrays of `public/NAME.npz`."""
+        with np.load(self.folder / "public" / f"{name}.npz") as stored:
+            return {key: stored[key] for key in stored}
+
+    def listing(self, name: str) -> dict[str, tuple[tuple[int, ...], str]]:
+        """Shape and dtype by key, without `module.`, of `../reference/NAME_state_dict.tsv`."""
+        text = (self.folder.parent / "reference" / f"{name}_state_dict.tsv").read_text("utf-8")
+        rows = [line.split("\t") for line in text.splitlines()[1:]]
+        return {
+            key.removeprefix("module."): (tuple(map(int, re.findall(r"\d+", shape))), dtype)
+            for key, shape, dtype, *_ in rows
+        }
+
+    def recipe(self, name: str) -> ModuleType:
+        """The recipe `NAME.py`, such as `fill_weights`."""
+        if name not in sys.modules:  # under its own name, by which recipes import each other
+            spec = importlib.util.spec_from_file_location(name, self.folder / f"{name}.py")
+            assert spec is not None
+            assert spec.loader is not None
+            module = importlib.util.module_from_spec(spec)
+            written, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # it is read-only
+            try:
+                spec.loader.exec_module(module)
+            finally:
+                sys.dont_write_bytecode = written
+            sys.modules[name] = module
+        return sys.modules[name]
+
+
+@pytest.fixture(scope="session")
+def golden() -> Golden:
+    """The golden vectors. Skips where they are not there, but not under CI, where they must be."""
+    folder = Path(__file__).parents[2] / "shared" / "golden"
+    if not folder.is_dir():
+        reason = f"no golden vectors in {folder}: they come with the project's own checks only"
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    return Golden(folder)

@@ -10,7 +10,7 @@ import torch
 from soloist.runtime.bundle import Bundle
 from soloist.runtime.queries import conditioning_for
 from soloist.runtime.session import Session
-from soloist.separators.checkpoints import load_checkpoint
+from soloist.separators.checkpoints import load_solo
 from soloist.streaming.offline import separate_array
 from soloist.streaming.processor import Processor
 
@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 
 @torch.no_grad()
 def test_the_stream_equals_the_network_over_the_whole_file() -> None:
-    trained, bundle = load_checkpoint(ROOT / "training/checkpoints/solo.pt"), Bundle.open("solo")
+    trained, bundle = load_solo(ROOT / "training/checkpoints/solo.pt"), Bundle.open("solo")
     assert bundle.spec.checkpoint_sha256 == trained.sha256
     assets = ROOT / "app" / "assets"
     audio, rate = soundfile.read(assets / "mixture.flac", dtype="float32")

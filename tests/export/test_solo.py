@@ -13,7 +13,7 @@ from soloist.runtime.bundle import Bundle
 from soloist.runtime.errors import BundleError, QueryError
 from soloist.runtime.queries import conditioning_for
 from soloist.runtime.session import Session
-from soloist.separators.checkpoints import load_checkpoint
+from soloist.separators.checkpoints import load_solo
 from soloist.separators.solo import Solo, SoloConfig
 from soloist.streaming.offline import separate_array
 from soloist.streaming.processor import Processor
@@ -84,7 +84,7 @@ def test_parity_is_measured_and_stored(bundle: Bundle) -> None:
 def test_the_bundle_says_where_it_comes_from(bundle: Bundle, checkpoint: Path) -> None:
     spec = bundle.spec
     assert [query.name for query in spec.queries] == ["a dog barking", "rain"]
-    assert spec.checkpoint_sha256 == load_checkpoint(checkpoint).sha256
+    assert spec.checkpoint_sha256 == load_solo(checkpoint).sha256
     assert spec.training["seed"] == 5
     assert spec.training["curve"] == [{"step": 1, "loss": 2.0}]
     assert bundle.card == "# Card"
@@ -97,7 +97,7 @@ def test_the_stream_equals_the_network_over_the_whole_file(
     bundle: Bundle, checkpoint: Path, block: int
 ) -> None:
     audio = noise(48_000)
-    network = load_checkpoint(checkpoint).network
+    network = load_solo(checkpoint).network
     words = torch.from_numpy(conditioning_for(bundle, ["a dog barking", "rain"]))
     expected = whole_file(network, audio, words).numpy()
     session = Session(bundle, device="cpu")
@@ -122,7 +122,7 @@ def test_words_and_defaults_are_the_same_thing(bundle: Bundle) -> None:
 def test_nothing_is_left_where_it_fails(checkpoint: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken.pt"
     broken.write_bytes(b"PK\x03\x04 not a checkpoint")
-    with pytest.raises(BundleError, match=r"broken.pt is no checkpoint of soloist training"):
+    with pytest.raises(BundleError, match=r"broken.pt is no checkpoint that torch can read"):
         export_bundle(broken, ["rain"], tmp_path / "out.onnx")
     with pytest.raises(QueryError, match="asked for more than once"):
         export_bundle(checkpoint, ["rain", "rain"], tmp_path / "out.onnx")

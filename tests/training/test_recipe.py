@@ -11,7 +11,7 @@ import soundfile
 import torch
 from numpy.typing import NDArray
 
-from soloist.separators.checkpoints import load_checkpoint
+from soloist.separators.checkpoints import load_solo
 from soloist.separators.solo import Solo, SoloConfig
 from soloist.training.mixture_list import COLUMNS
 from soloist.training.mixtures import Batch
@@ -80,7 +80,7 @@ def test_a_run_is_saved_taken_up_again_and_tells_its_story(
     monkeypatch.setattr("soloist.training.phrases.load_encoder", lambda name: LetterEncoder())
     first = run(data, "first", "--steps", "2")
     second = run(data, "second", "--steps", "4", "--cool-down", "2", "--resume", str(first))
-    before, after = (load_checkpoint(folder / "checkpoint.pt") for folder in (first, second))
+    before, after = (load_solo(folder / "checkpoint.pt") for folder in (first, second))
     assert [point["step"] for point in after.curve] == [2, 4]
     assert after.curve[0] == before.curve[0]
     assert after.curve[1]["minutes"] >= after.curve[0]["minutes"]

@@ -1,0 +1,114 @@
+"""Checkpoint files as they come: opened without running their code, unwrapped, matched by key."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+State = Mapping[str, Tensor]
+Arguments = Mapping[str, Any]
+
+_PREFIX = "module."  # what DataParallel puts before every key
+_ARGUMENTS = "train-args.json"
+_MOST_ARGUMENTS = 1 << 20  # bytes; the published ones have about 2,000
+
+
+def read_file(path: Path) -> Any:
+    """What ``torch.save`` wrote, tensors on the CPU. No code of the file's is ever run.
+
+    Raises:
+        ValueError: it is no such file, or holds more than tensors and plain values.
+    """
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror or error}") from error
+    except Exception as error:  # zip and pickle faults share no base class
+        refused = re.search(r"GLOBAL ([\w.]+)", str(error))
+        if refused:
+            raise ValueError(
+                f"{path} cannot be read without running code from it ({refused[1]}), which Soloist "
+                "never does; save its state_dict alone, with torch.save"
+            ) from error
+        reason = str(error).partition("\n")[0][:160]
+        raise ValueError(f"{path} is no checkpoint that torch can read ({reason})") from error
+
+
+def unwrap(saved: object) -> State | None:
+    """The tensors by key: of a flat dict, or of one under ``state_dict``; None if it holds others.
+
+    The prefix that ``DataParallel`` gives to every key is taken off.
+    """
+    if isinstance(saved, Mapping) and isinstance(saved.get("state_dict"), Mapping):
+        saved = saved["state_dict"]
+    if not isinstance(saved, Mapping) or not saved:
+        return None
+    if not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in saved.items()):
+        return None
+    if all(key.startswith(_PREFIX) for key in saved):
+        return {key.removeprefix(_PREFIX): tensor for key, tensor in saved.items()}
+    return dict(saved)
+
+
+def read_arguments(path: Path) -> Arguments:
+    """What ``train-args.json`` says, beside the checkpoint or one folder up; {} without one.
+
+    Raises:
+        ValueError: it is there and is no JSON object.
+    """
+    for folder in (path.parent, path.parent.parent):
+        found = folder / _ARGUMENTS
+        if found.is_file():
+            break
+    else:
+        return {}
+    try:
+        if found.stat().st_size > _MOST_ARGUMENTS:
+            raise ValueError(f"it is larger than {_MOST_ARGUMENTS} bytes")
+        arguments = json.loads(found.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ValueError(f"{found} cannot be read: {error}") from error
+    if not isinstance(arguments, dict):
+        raise ValueError(f"{found} is no JSON object")
+    return arguments
+
+
+def fill(network: nn.Module, state: State) -> None:
+    """Loads every tensor into the network, which must have exactly those keys and shapes.
+
+    Raises:
+        ValueError: keys are missing, unknown, or of another shape; with the list.
+    """
+    wanted = {key: tuple(value.shape) for key, value in network.state_dict().items()}
+    found = {key: tuple(value.shape) for key, value in state.items()}
+    faults = [
+        *(f"missing {key}" for key in wanted.keys() - found.keys()),
+        *(f"unknown {key}" for key in found.keys() - wanted.keys()),
+        *(
+            f"{key} is {found[key]}, not {wanted[key]}"
+            for key in wanted.keys() & found.keys()
+            if wanted[key] != found[key]
+        ),
+    ]
+    if faults:
+        raise ValueError(f"{len(faults)} keys do not fit: {', '.join(sorted(faults))}")
+    network.load_state_dict(dict(state))
+
+
+def size(state: State, key: str, axis: int) -> int:
+    """Length of one axis of a tensor, where a network's sizes are read from.
+
+    Raises:
+        ValueError: the tensor is not there, or has no such axis.
+    """
+    if key not in state:
+        raise ValueError(f"missing {key}")
+    if state[key].ndim <= axis:
+        raise ValueError(f"{key} is {tuple(state[key].shape)}, which has too few axes")
+    return state[key].shape[axis]

@@ -1,0 +1,28 @@
+"""The published systems: how a checkpoint of each is told from the others, and what it becomes."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from torch import nn
+
+from . import clipsep_family
+from .checkpoint_files import Arguments, State
+
+
+class Published(Protocol):
+    """One system, as far as its checkpoints go."""
+
+    def claims(self, state: State) -> bool:
+        """Whether a state dict, by its keys, is meant to be this system's."""
+
+    def build(self, state: State, arguments: Arguments) -> nn.Module:
+        """The network for a state dict and its training's arguments, not filled yet.
+
+        Raises:
+            ValueError: sizes or arguments that the system cannot have.
+        """
+
+
+PUBLISHED: dict[str, Published] = {**clipsep_family.MEMBERS}
+"""By name, as in ``soloist export NAME``; the first that claims a state dict has it."""
