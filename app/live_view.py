@@ -117,10 +117,11 @@ def _print_latency(budget: LatencyBudget) -> None:
 def print_summary(stream: LiveStream) -> None:
     meters, counters = stream.read_meters(), stream.counters
     say(f"soloist live: {meters.callbacks} blocks, {_timing(meters)}")
-    if counters.faults or counters.bad_input or counters.shortfall:
+    if counters.faults or counters.late or counters.bad_input or counters.shortfall:
         say(
-            f"  {counters.faults} hops failed in the model, {counters.bad_input} input samples "
-            f"were no numbers, {counters.shortfall} samples were missing"
+            f"  {counters.faults} hops failed in the model, {counters.late} had no time left for "
+            f"it, {counters.bad_input} input samples were no numbers, {counters.shortfall} samples "
+            "were missing"
         )
     if stream.fault is not None:
         say(

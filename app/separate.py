@@ -102,4 +102,4 @@ def _names(words: str) -> Iterator[str]:
 def _warn(processor: Processor) -> None:
     faults = processor.counters.faults
     if faults:
-        say(f"soloist: the network gave no numbers in {faults} hops; there the input is heard")
+        say(f"soloist: the network failed in {faults} hops; there its last masks were held")

@@ -25,6 +25,8 @@ class TimedSession:
     def __init__(self, session: Session) -> None:
         self.spec = session.spec
         self.spectrum = session.spectrum
+        self.mixture = session.mixture
+        self.delay = session.delay
         self.stems = session.stems
         self.queries = session.queries
         self.state_size = session.state_size
@@ -32,7 +34,12 @@ class TimedSession:
         self.reset = session.reset
         self.set_conditioning = session.set_conditioning
         self._step = session.step
+        self._session = session
         self.began = self.ended = 0
+
+    @property
+    def conditioning(self) -> NDArray[np.float32] | None:
+        return self._session.conditioning
 
     def step(self) -> None:
         self.began = time.perf_counter_ns()

@@ -5,6 +5,7 @@ network was trained with: one that ships, or one that the caller can load. The b
 turns either into conditioning.
 """
 
+import hashlib
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -20,6 +21,7 @@ __all__ = [
     "Loader",
     "TextEncoder",
     "Vocabulary",
+    "baked_conditioning",
     "check_words",
     "conditioning_for",
     "open_encoder",
@@ -73,6 +75,28 @@ def conditioning_for(
             "export it again with yours"
         )
     return bundle.conditioner(_embeddings(bundle, [*queries, *negatives], load))
+
+
+def baked_conditioning(bundle: Bundle) -> NDArray[np.float32] | None:
+    """The conditioning [Q, D] that the graph has as its default, if it can be told.
+
+    It is not read from the graph but found again by the stored embeddings, which must be the ones
+    that the export baked in.
+    """
+    vocabulary, conditioner = bundle.vocabulary, bundle.conditioner
+    if vocabulary is None or conditioner is None:
+        return None
+    rows = []
+    for query in bundle.spec.queries:
+        row = vocabulary.find(query.name)
+        if row is None or _digest(vocabulary.embeddings[row]) != query.embedding_sha256:
+            return None
+        rows.append(vocabulary.embeddings[row])
+    return conditioner(np.stack(rows))
+
+
+def _digest(embedding: NDArray[np.float32]) -> str:
+    return hashlib.sha256(np.ascontiguousarray(embedding).tobytes()).hexdigest()
 
 
 def check_words(queries: Sequence[str], negatives: Sequence[str] = ()) -> None:

@@ -21,7 +21,10 @@ class HopSession(Protocol):
 
     The engine writes `spectrum` [B, F, 2], calls `step` and reads `stems` [B, Q, F, 2], which
     stand until the next step; last axis real and imaginary part, B channels, Q queries, F bins.
-    Both arrays stay the same objects for the session's life. One thread at a time.
+    They belong to `mixture` [B, F, 2]: `spectrum` itself, or where a session needs to look ahead
+    that of `delay` hops before. All three stay the same arrays for the session's life, and whoever
+    reads `stems` may write to them. `conditioning` [Q, D] is the latest, None if it is not known.
+    One thread at a time.
     """
 
     @property
@@ -29,7 +32,13 @@ class HopSession(Protocol):
     @property
     def spectrum(self) -> Floats: ...
     @property
+    def mixture(self) -> Floats: ...
+    @property
     def stems(self) -> Floats: ...
+    @property
+    def delay(self) -> int: ...
+    @property
+    def conditioning(self) -> Floats | None: ...
     @property
     def queries(self) -> int: ...
     @property
@@ -76,7 +85,10 @@ class Session:
         self._session, self.provider = open_for(bundle.path, device, threads=threads)
         bins = bundle.spec.frames.bins
         self.spectrum: Floats = np.zeros((channels, bins, 2), np.float32)
+        self.mixture = self.spectrum
+        self.delay = 0
         self.stems: Floats = np.zeros((channels, self.queries, bins, 2), np.float32)
+        self.conditioning: Floats | None = None
         self._fresh: Floats = np.zeros((channels, self.state_size), np.float32)
         self._flush = FlushDenormals()
         self._on_host = self.provider == "cpu"
@@ -113,6 +125,7 @@ class Session:
         if conditioning.shape != wanted:
             raise ValueError(f"conditioning is {conditioning.shape}, this session takes {wanted}")
         values = np.array(conditioning, np.float32, order="C")
+        self.conditioning = values
         if self._conditioning is None:  # so far the graph used its default
             self._conditioning = self._on_device(values)
             for binding in (self._current, self._next):
@@ -157,6 +170,8 @@ class PassThroughSession:
         self.provider = "cpu"
         bins = spec.frames.bins
         self.spectrum: Floats = np.zeros((channels, bins, 2), np.float32)
+        self.mixture = self.spectrum
+        self.delay = 0
         self.stems: Floats = np.zeros((channels, self.queries, bins, 2), np.float32)
         self._weights: Floats = np.full((self.queries, 1, 1), 1 / self.queries, np.float32)
         if weights is not None:
@@ -165,6 +180,11 @@ class PassThroughSession:
     def step(self) -> None:
         """Multiply. Audio thread."""
         np.multiply(self.spectrum[:, None], self._weights, out=self.stems)
+
+    @property
+    def conditioning(self) -> Floats | None:
+        """The weights, [Q, 1]."""
+        return self._weights[:, 0].copy()
 
     def reset(self) -> None:
         """Nothing is remembered, so nothing is forgotten. Audio thread."""

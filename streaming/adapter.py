@@ -5,39 +5,59 @@ from numpy.typing import NDArray
 
 from .counters import Counters
 from .engine import Engine
+from .latency import Latency, adapter_delay
 from .ring import RingBuffer
 
 Samples = NDArray[np.float32]
 
 
 class BlockAdapter:
-    """Feeds an engine whole hops out of blocks of any size, and fills as large blocks with them.
+    """Feeds an engine whole hops out of blocks of any size, and fills as large blocks with stems.
 
     Input collects in the engine's own place for it; output waits in a queue that starts with
-    `delay` zeros (`latency.adapter_delay`), just enough that each block can be filled.
+    `latency.adapter_delay` zeros, just enough that each block can be filled. Call `rearm` first.
     """
 
-    def __init__(self, engine: Engine, hop: int, counters: Counters) -> None:
+    def __init__(self, engine: Engine, counters: Counters) -> None:
         self._engine = engine
-        self._hop = hop
+        self._hop = engine.hop
         self._counters = counters
-        # Frames first: (hop, channels) or (hop, outputs, channels), as blocks and queue have them.
+        # Frames first: (hop, stems, channels), as blocks and queue have them.
         self._finished = np.moveaxis(engine.out, -1, 0)
-        self._queue = RingBuffer(2 * hop, self._finished.shape[1:])
+        self._queue = RingBuffer(2 * self._hop, self._finished.shape[1:])
         self._fill = 0
         self._debt = 0
+        self._delay = 0
 
-    def rearm(self, delay: int) -> None:
-        """Empty the adapter: part of a hop of input is dropped, the zeros are queued anew."""
+    @property
+    def latency(self) -> Latency:
+        """Samples from a block handed in to its stems.
+
+        The hop that the engine collects is not in it: where blocks are whole hops, it has arrived
+        with the block.
+        """
+        parts = (*self._engine.latency, ("block adapter", self._delay))
+        return Latency(self._engine.sample_rate, parts)
+
+    @property
+    def tail(self) -> int:
+        """Samples for which stems may go on after those of the last input sample."""
+        return self._engine.tail
+
+    def rearm(self, block: int | None) -> None:
+        """Start anew for blocks of that size, None if it varies; fixes the latency.
+
+        Part of a hop of input is dropped, the zeros are queued anew. Audio thread.
+        """
+        self._delay = adapter_delay(self._hop, block)
         self._queue.clear()
-        self._queue.write_silence(delay)
+        self._queue.write_silence(self._delay)
         self._fill = self._debt = 0
 
-    def process(self, audio: Samples, out: Samples) -> None:
-        """Pass a block of frames: `audio` (frames, channels), `out` as the engine's, frames first.
+    def process(self, audio: Samples, stems: Samples) -> None:
+        """Pass a block: `audio` (frames, channels), `stems` (frames, stems, channels).
 
-        Piece by piece, each up to the end of a hop, so that the output never gets ahead of the
-        input (they may be the same memory) and the queue never holds more than two hops.
+        Piece by piece, each up to the end of a hop, so that the queue never holds more than two.
         """
         engine, hop, fill = self._engine, self._hop, self._fill
         done, frames = 0, len(audio)
@@ -50,7 +70,7 @@ class BlockAdapter:
                 engine.step()
                 self._queue.write(self._finished)
                 fill = 0
-            self._emit(out[done:end])
+            self._emit(stems[done:end])
             done = end
         self._fill = fill
 

@@ -7,13 +7,20 @@ from dataclasses import dataclass
 class Counters:
     """Written by the audio thread, read by any other; counts since `Processor.prepare`.
 
-    hops       hops processed
-    faults     hops whose network output was not finite; the delayed input was heard instead
-    bad_input  input samples that were NaN or infinite; they were taken as 0
+    hops       hops played
+    faults     hops for which the network gave nothing to use, for one of the reasons below;
+               the last good masks were held, and after a while the fallback was heard
+    errors     of these, because it raised an exception
+    absurd     of these, because it gave stems far louder than the input
+    bad_input  input samples that were NaN, infinite or beyond +120 dBFS; they were taken as 0
+    late       hops for which the time had run out, so that the last masks were held (real time)
     shortfall  output samples missing because a block broke the promised size; zeros were heard
     """
 
     hops: int = 0
     faults: int = 0
+    errors: int = 0
+    absurd: int = 0
     bad_input: int = 0
+    late: int = 0
     shortfall: int = 0

@@ -119,7 +119,11 @@ class LiveStream:
         """Prepares and warms up the processor, opens the devices, waits for the first block.
         Once in a stream's life; `stop` belongs after it even when it raised."""
         self.processor.prepare(
-            self.sample_rate, _MAX_BLOCK, self.input_channels, block=self.block_size or None
+            self.sample_rate,
+            _MAX_BLOCK,
+            self.input_channels,
+            block=self.block_size or None,
+            realtime=True,
         )
         self._warm_up()
         self._quieten_interpreter()

@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..runtime.bundle import Bundle
+from .counters import Counters
+from .dry import DryPath
 from .processor import Processor
 
 Samples = NDArray[np.float32]
@@ -33,10 +35,10 @@ def separate_array(
     depend on `block_size` (samples at the model's rate). `progress` is called with the finished
     share, 0 to 1, after each block.
 
-    At another rate than the model's only what the network adds passes the resampler; the input's
-    own share of each output is taken from the recording itself. So all outputs of "stems" still sum
-    to the input, above the model's band, too. Samples that are NaN or infinite count as 0, at every
-    rate, and are counted in the processor's `counters`.
+    At another rate than the model's only the stems pass a resampler, and are then mixed with the
+    recording itself. So all outputs of "stems" still sum to the input, above the model's band, too.
+    Samples that are NaN, infinite or beyond +120 dBFS count as 0, at every rate, and are counted in
+    the processor's `counters`.
     """
     processor = source if isinstance(source, Processor) else Processor(source)
     if audio.ndim != 2 or audio.shape[1] < 1 or sample_rate < 1:
@@ -47,20 +49,11 @@ def separate_array(
     block = block_size or _BLOCK_HOPS * processor.spec.frames.hop
     if sample_rate == rate:
         return _play(processor, audio, block, progress)
-    # A resampler would spread a NaN over its whole filter, so here they go before it.
-    bad = ~np.isfinite(audio)
-    audio = np.where(bad, np.float32(0.0), audio)
-    at_model_rate = _resample(audio, sample_rate, rate, math.ceil(len(audio) * rate / sample_rate))
-    separated = _play(processor, at_model_rate, block, progress)
-    processor.counters.bad_input += int(np.count_nonzero(bad))
-    if processor.outputs == "mix":
-        return _back(separated, at_model_rate, audio, processor.input_weights[0], rate, sample_rate)
-    return np.stack(
-        [
-            _back(one, at_model_rate, audio, weight, rate, sample_rate)
-            for one, weight in zip(separated, processor.input_weights, strict=True)
-        ]
-    )
+    counters = Counters()
+    clean = DryPath(audio.shape[1], max(1, len(audio)), 0, counters).clean(audio)
+    stems = _stems(processor, clean, sample_rate, block, progress)
+    processor.counters.bad_input += counters.bad_input
+    return _mix(processor, stems, clean, sample_rate)
 
 
 def _play(
@@ -88,19 +81,41 @@ def _play(
     return result
 
 
-def _back(
-    separated: Samples,
-    at_model_rate: Samples,
+def _stems(
+    processor: Processor,
     audio: Samples,
-    weight: float,
-    model_rate: int,
     sample_rate: int,
+    block: int,
+    progress: Callable[[float], None] | None,
 ) -> Samples:
-    """Bring one output back to the recording's rate; `weight` is the input's own share of it."""
-    added = separated - np.float32(weight) * at_model_rate
-    result = _resample(added, model_rate, sample_rate, len(audio))
-    result += np.float32(weight) * audio
-    return result
+    """The stems (queries, frames, channels) of `audio` at its own rate, not the model's."""
+    rate = processor.sample_rate
+    given = _resample(audio, sample_rate, rate, math.ceil(len(audio) * rate / sample_rate))
+    frames, channels = given.shape
+    processor.prepare(rate, block, channels, block=block)
+    latency = processor.latency_samples
+    # Whole blocks, as promised, and enough of them to push the last sample out.
+    total = -(-(frames + latency) // block) * block if frames else 0
+    padded = np.zeros((total, channels), np.float32)
+    padded[:frames] = given
+    found = np.empty((processor.queries, total, channels), np.float32)
+    for start in range(0, total, block):
+        piece = slice(start, start + block)
+        processor.separate(padded[piece], found[:, piece])
+        if progress is not None:
+            progress((start + block) / total)
+    back = [
+        _resample(stem[latency : latency + frames], rate, sample_rate, len(audio)) for stem in found
+    ]
+    return np.stack(back)
+
+
+def _mix(processor: Processor, stems: Samples, audio: Samples, sample_rate: int) -> Samples:
+    outlet = processor.outlet(sample_rate, *audio.shape[::-1])
+    shape = audio.shape if processor.outputs == "mix" else (processor.queries + 1, *audio.shape)
+    out = np.empty(shape, np.float32)
+    outlet.mix(stems, audio, out)
+    return out
 
 
 def _resample(audio: Samples, rate: int, new_rate: int, frames: int) -> Samples:

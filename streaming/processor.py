@@ -9,8 +9,7 @@ callback; *audio thread* is the one that calls `process`. *Prepared* means betwe
 `release`.
 """
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, get_args
 
 import numpy as np
@@ -19,19 +18,21 @@ from numpy.typing import NDArray
 from ..runtime.bundle import Bundle
 from ..runtime.denormals import FlushDenormals
 from ..runtime.errors import BundleError
+from ..runtime.queries import baked_conditioning
 from ..runtime.session import HopSession, Session
 from .adapter import BlockAdapter
+from .chain import Chain, Change, piece
 from .counters import Counters
 from .engine import Engine
-from .gains import Gains
-from .latency import Latency, adapter_delay
+from .latency import Latency
+from .mixer import Mixer, Splitter
+from .parameters import Parameter
+from .settings import Settings
 
 Mode = Literal["keep", "remove"]
 Outputs = Literal["mix", "stems"]
+Fallback = Literal["dry", "silence"]
 Samples = NDArray[np.float32]
-
-# A change of gain takes at least this long: below, it is heard as a click (peers: 10 to 50 ms).
-RAMP_SECONDS = 0.010
 
 
 class Processor:
@@ -39,11 +40,16 @@ class Processor:
 
     `source` is a bundle, whose session is then made by `prepare` on `device` ("auto", "cpu",
     "cuda[:n]") with `threads`; or a session made elsewhere, for which those two are not used.
-    `conditioning` float32 [Q, D] replaces the baked queries.
+    `conditioning` float32 [Q, D] replaces the baked queries; the last `negatives` of them are
+    sounds to tell the others apart from, which belong to the residual.
 
     `outputs` "mix": one output, stems and residual by their gains (`mode` sets the first ones).
-    "stems": each query's stem and then the residual, in one pass, untouched by gains, wet and
-    bypass. Stems and residual sum to the delayed input.
+    "stems": each query's stem and then the residual, in one pass, untouched by parameters. Stems
+    and residual sum to the delayed input.
+
+    Where the network fails for longer than masks can be held, the input goes where the gain is
+    highest, so that it is heard ("dry"), or lowest ("silence"); with outputs "stems" it is
+    residual.
 
     The same samples come out whatever the blocks they went in by.
     """
@@ -54,52 +60,63 @@ class Processor:
         *,
         mode: Mode = "keep",
         outputs: Outputs = "mix",
+        fallback: Fallback = "dry",
         device: str = "auto",
         threads: int = 1,
         conditioning: Samples | None = None,
+        negatives: int = 0,
     ) -> None:
         if source.spec.kind != "streaming":
             raise BundleError(
                 f"model {source.spec.name!r} is {source.spec.kind}; live play and files need a "
                 "streaming one"
             )
-        if mode not in get_args(Mode) or outputs not in get_args(Outputs):
-            raise ValueError(
-                f"found mode {mode!r} and outputs {outputs!r}, expected one of "
-                f"{get_args(Mode)} and one of {get_args(Outputs)}"
-            )
+        _check_choice("mode", mode, get_args(Mode))
+        _check_choice("outputs", outputs, get_args(Outputs))
+        _check_choice("fallback", fallback, get_args(Fallback))
+        if conditioning is None and isinstance(source, Bundle):
+            conditioning = baked_conditioning(source)
         self.spec = source.spec
         self.outputs = outputs
+        asked = len(source.spec.queries) if conditioning is None else len(conditioning)
+        if not isinstance(source, Bundle):
+            asked = source.queries
+        if not 0 <= negatives < asked:
+            raise ValueError(f"found {negatives} negatives among {asked} queries")
+        self.queries = asked - negatives
+        self._negatives = negatives
         self._source = source
         self._device, self._threads, self._conditioning = device, threads, conditioning
-        if not isinstance(source, Bundle):
-            self.queries = source.queries
-        elif conditioning is not None:
-            self.queries = len(conditioning)
-        else:
-            self.queries = len(source.spec.queries)
-        self._gains = Gains(self.queries)
+        self._fallback = fallback
+        self._settings = Settings(self.queries)
         if mode == "remove":
             self.remove()
-        self._session: HopSession | None = None
-        self._engine: Engine | None = None
-        self._adapter: BlockAdapter | None = None
         self._counters = Counters()
-        self._hop = self.spec.frames.hop
         self._flush = FlushDenormals()
-        self._adapter_delay = 0
+        self._session: HopSession | None = None
+        self._chain: Chain | None = None
+        self._channels = 0
+        self._block: int | None = None
 
     # --- life-cycle ------------------------------------------------------------------------------
 
     def prepare(
-        self, sample_rate: int, max_block: int, channels: int, *, block: int | None = None
+        self,
+        sample_rate: int,
+        max_block: int,
+        channels: int,
+        *,
+        block: int | None = None,
+        realtime: bool = False,
     ) -> None:
         """Allocate everything for `channels` and fix the latency. Control thread, not playing.
 
         `block` is the block size that the host promises; None if it may vary, which costs up to
         one hop of delay more. `max_block` is the largest block to expect; a larger one still works.
-        Raises `ValueError` if `sample_rate` (Hertz) is not the model's. May be called again; for
-        as many channels that is quick, the session is kept.
+        `realtime`: a block that takes longer than it lasts does without the network for the rest
+        of its hops, and holds the last masks; without it every hop is computed, however long that
+        takes. Raises `ValueError` if `sample_rate` (Hertz) is not the model's. May be called again;
+        for as many channels that is quick, the session is kept.
         """
         if sample_rate != self.spec.sample_rate:
             raise ValueError(
@@ -112,61 +129,73 @@ class Processor:
                 "at least 1, and block at most max_block"
             )
         session = self._session = self._session_for(channels)
-        self._gains.prepare(math.ceil(RAMP_SECONDS * sample_rate / self._hop))
-        self._counters = Counters()
-        separate = self.outputs == "stems"
-        self._engine = Engine(session, self._gains, self._counters, separate=separate)
-        self._adapter = BlockAdapter(self._engine, self._hop, self._counters)
-        self._frame_in = (channels,)
-        self._frame_out = (self.queries + 1, channels) if separate else (channels,)
-        self.set_block(block)
-        self.reset()
+        self._counters = counters = Counters()
+        engine = Engine(session, counters, self._refuge, negatives=self._negatives)
+        frames = piece(channels, max_block)
+        self._chain = Chain(
+            engine,
+            BlockAdapter(engine, counters),
+            self.outlet(sample_rate, channels, frames),
+            self._settings,
+            counters,
+            channels,
+            max_block,
+            realtime=realtime,
+        )
+        self._channels, self._block = channels, block
+        self._chain.reset(block)
 
-    def process(self, audio: Samples, out: Samples) -> None:
+    def process(self, audio: Samples, out: Samples, changes: Sequence[Change] = ()) -> None:
         """Separate a block. Audio thread, prepared. Allocates nothing, raises only `ValueError`.
 
         `audio` is (frames, channels) float32, any number of frames including 0. `out` takes as
         many, (frames, channels) for outputs "mix" and (queries + 1, frames, channels) for "stems";
-        for "mix" it may be `audio` itself. Samples that are NaN or infinite count as 0, and where
-        the network gives such, the delayed input is heard for a hop: see `counters`.
+        for "mix" it may be `audio` itself. `changes` of parameters are in the order of their
+        frames, and each ramp begins with its frame. Samples that are NaN, infinite or beyond
+        +120 dBFS count as 0, and where the network gives such, see `Counters`.
         """
-        adapter = self._adapter
-        if adapter is None:
-            raise ValueError("process was called before prepare")
-        frames = (len(audio),)
-        target = out if self.outputs == "mix" else out.swapaxes(0, 1)
-        if audio.shape != frames + self._frame_in or target.shape != frames + self._frame_out:
-            raise ValueError(
-                f"found blocks of {audio.shape} and {out.shape}, see Processor.process"
-            )
+        chain = self._playing()
+        self._check(audio, out)
+        if changes:
+            self._check_changes(changes, len(audio))
         # Overflow in a broken network must not print a warning from the callback.
         with self._flush, np.errstate(all="ignore"):
-            adapter.process(audio, target)
+            chain.process(audio, out, changes)
+
+    def separate(self, audio: Samples, stems: Samples) -> None:
+        """The stems of a block and no mix. Audio thread, prepared; in place of `process`.
+
+        `audio` is (frames, channels), `stems` takes (queries, frames, channels) float32, delayed
+        by `latency_samples`.
+        """
+        chain = self._playing()
+        expected = (self.queries, len(audio), self._channels)
+        if audio.shape != expected[1:] or stems.shape != expected:
+            raise ValueError(
+                f"found blocks of {audio.shape} and {stems.shape}, see Processor.separate"
+            )
+        with self._flush, np.errstate(all="ignore"):
+            chain.separate(audio, stems)
 
     def reset(self) -> None:
-        """Start anew, as if nothing had been played; gains, block and counters stay.
+        """Start anew, as if nothing had been played; parameters, block and counters stay.
 
         Either thread, prepared, not while `process` runs.
         """
-        if self._engine is None or self._adapter is None:
-            raise ValueError("reset was called before prepare")
-        self._engine.reset()
-        self._adapter.rearm(self._adapter_delay)
+        self._playing().reset(self._block)
 
     def release(self) -> None:
         """Let go of what `prepare` allocated, the session too. Control thread, not playing."""
-        self._engine = self._adapter = self._session = None
+        self._session = self._chain = None
 
     def set_block(self, block: int | None) -> None:
         """Fix the latency for the block size the host turns out to use; None if it varies.
 
         Audio thread (it allocates nothing), prepared. Before the first samples this is as if
-        `prepare` had been told; later, the stream has one gap as long as the adapter's delay.
+        `prepare` had been told; later, the stream has one gap as long as the latency.
         """
-        if self._adapter is None:
-            raise ValueError("set_block was called before prepare")
-        self._adapter_delay = adapter_delay(self._hop, block)
-        self._adapter.rearm(self._adapter_delay)
+        self._playing().rearm(block)
+        self._block = block
 
     # --- what the host reports -------------------------------------------------------------------
 
@@ -184,106 +213,156 @@ class Processor:
 
     @property
     def latency(self) -> Latency:
-        """Delay from a block handed in to the same audio in a block handed out. Any thread.
+        """Delay from a block handed in to the same audio in a block handed out; prepared.
 
-        Constant while prepared, but for `set_block`. The hop that the engine collects is not in it:
-        where blocks are whole hops, it has arrived with the block.
+        Constant while prepared, but for `set_block`. Any thread.
         """
-        parts = (("overlap", self._hop), ("block adapter", self._adapter_delay))
-        return Latency(self.spec.sample_rate, parts)
+        return self._playing().latency
 
     @property
     def latency_samples(self) -> int:
-        """`latency.total`, what a host compensates."""
-        return self._hop + self._adapter_delay
+        """`latency.total`, what a host compensates; prepared."""
+        return self.latency.total
 
     @property
     def tail_samples(self) -> int:
         """After the last input sample that is not 0, output follows for at most so many samples.
 
-        Includes the latency. A sample stays in the analysis window for n_fft samples, and each of
-        those frames may sound over the two hops that the synthesis window covers.
+        Includes the latency; prepared.
         """
-        return self.latency_samples + self.spec.frames.n_fft - 1
+        chain = self._playing()
+        return chain.latency.total + chain.tail
 
     @property
     def counters(self) -> Counters:
         """Trouble since `prepare`, still counting. Any thread."""
         return self._counters
 
-    # --- settings; control thread, any time -------------------------------------------------------
+    # --- parameters; control thread, any time ----------------------------------------------------
     #
-    # While playing, a change of gains, wet or bypass is ramped over 10 ms. Other words take over
-    # within one hop; see `set_conditioning`.
+    # While playing, a change is ramped over 10 ms from the next block on. A host that hands changes
+    # to `process` does not set parameters here at the same time.
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """All that can be turned: id, name, unit, range, default and text forms."""
+        return self._settings.parameters
+
+    def get(self, parameter: str) -> float:
+        """The plain value of a parameter by its id, in its unit."""
+        return self._settings[parameter]
+
+    def set(self, parameter: str, value: float | str) -> None:
+        """Set a parameter by its id, to a plain value or its text: -6.0, "-6 dB", "on".
+
+        `ValueError` for an id that does not exist or a value out of range.
+        """
+        self._settings[parameter] = value
+
+    @property
+    def state(self) -> dict[str, float]:
+        """All plain values by id, for `restore`: what a host saves with its session."""
+        return self._settings.values
+
+    def restore(self, state: Mapping[str, float]) -> None:
+        """Take over a saved `state`; parameters that it does not name keep their values.
+
+        All or, with `ValueError` for one that does not exist or is out of range, none.
+        """
+        self._settings.update(state)
 
     def keep(self) -> None:
         """Hear the queried sounds: stems at 1, residual at 0."""
-        self._gains.set(1.0, 0.0)
+        self._settings.set_gains(1.0, 0.0)
 
     def remove(self) -> None:
         """Hear all but the queried sounds: stems at 0, residual at 1."""
-        self._gains.set(0.0, 1.0)
+        self._settings.set_gains(0.0, 1.0)
 
     def set_gains(self, stem_gains: float | Sequence[float], residual_gain: float) -> None:
         """Linear gains: one for all stems or one each, and one of the residual. All at 1 give the
-        delayed input. `ValueError` for one that is negative or not finite.
+        delayed input. `ValueError` for one that is not 0 to +12 dB.
         """
-        self._gains.set(stem_gains, residual_gain)
+        self._settings.set_gains(stem_gains, residual_gain)
 
     @property
     def gains(self) -> tuple[float, ...]:
-        """The linear gain of each stem, then of the residual."""
-        return self._gains.values
-
-    @property
-    def input_weights(self) -> tuple[float, ...]:
-        """How much of the delayed input itself is in each output, the stems' share apart.
-
-        One figure for outputs "mix", by gains, wet and bypass; for "stems" 0 each and 1 for the
-        residual.
-        """
-        if self.outputs == "stems":
-            return (0.0,) * self.queries + (1.0,)
-        return (self._gains.input_weight,)
-
-    def set_conditioning(self, conditioning: Samples) -> None:
-        """Ask for other sounds: float32 [Q, D], as many as now. Heard from the next hop on.
-
-        The last frame of the old words and the first of the new ones overlap by a hop, in which the
-        one falls as the other rises and their windows sum to 1. So the overlap-add is a cross-fade
-        between two filterings of one input, a hop long (2.67 ms for 128 samples at 48 kHz), and
-        nothing jumps. Gains need the longer ramp since they may leap from silence to full level.
-
-        `ValueError` for another number of queries, or of features than the bundle has.
-        """
-        size = self._source.conditioning_size if isinstance(self._source, Bundle) else None
-        if conditioning.shape != (self.queries, size or conditioning.shape[-1]):
-            raise ValueError(
-                f"found a conditioning of {conditioning.shape}, expected ({self.queries}, {size})"
-            )
-        self._conditioning = conditioning.copy()
-        if self._engine is not None:
-            self._engine.set_conditioning(self._conditioning)
+        """The linear gain of each stem, then of the residual; mute and solo apart."""
+        return self._settings.gains
 
     @property
     def wet(self) -> float:
         """Share of the separated sound, 0 to 1; the rest is the input, delayed by the same time."""
-        return self._gains.wet
+        return self.get("wet") / 100.0
 
     @wet.setter
     def wet(self, share: float) -> None:
-        self._gains.wet = share
+        self.set("wet", 100.0 * share)
 
     @property
     def bypass(self) -> bool:
         """Whether only the delayed input is heard. The network goes on, so it is ready at once."""
-        return self._gains.bypass
+        return bool(self.get("bypass"))
 
     @bypass.setter
     def bypass(self, bypass: bool) -> None:
-        self._gains.bypass = bypass
+        self.set("bypass", float(bypass))
+
+    def set_conditioning(self, conditioning: Samples) -> None:
+        """Ask for other sounds: float32 [Q, D], as many as now, negatives included.
+
+        Control thread. The conditioning glides to the new one over 20 ms, and the network's memory
+        goes on, so nothing jumps: see `Glide`.
+
+        `ValueError` for another number of queries, or of features than the bundle has.
+        """
+        size = self._source.conditioning_size if isinstance(self._source, Bundle) else None
+        asked = self.queries + self._negatives
+        if conditioning.shape != (asked, size or conditioning.shape[-1]):
+            raise ValueError(
+                f"found a conditioning of {conditioning.shape}, expected ({asked}, {size})"
+            )
+        self._conditioning = conditioning.copy()
+        if self._chain is not None:
+            self._chain.set_conditioning(self._conditioning)
+
+    def outlet(self, sample_rate: int, channels: int, max_frames: int) -> Mixer | Splitter:
+        """What makes outputs of stems by these settings, for stems brought to another rate."""
+        if self.outputs == "mix":
+            return Mixer(self._settings, sample_rate, channels, max_frames)
+        return Splitter(channels, max_frames)
 
     # --- within ----------------------------------------------------------------------------------
+
+    def _playing(self) -> Chain:
+        if self._chain is None:
+            raise ValueError("the processor was used before prepare")
+        return self._chain
+
+    def _refuge(self) -> int:
+        """Where the input goes without stems: the number of a stem, or of the residual."""
+        if self.outputs == "stems":
+            return self.queries
+        weights = self._settings.weights
+        return weights.loudest if self._fallback == "dry" else weights.quietest
+
+    def _check(self, audio: Samples, out: Samples) -> None:
+        block = (len(audio), self._channels)
+        expected = block if self.outputs == "mix" else (self.queries + 1, *block)
+        if audio.shape != block or out.shape != expected:
+            raise ValueError(
+                f"found blocks of {audio.shape} and {out.shape}, see Processor.process"
+            )
+
+    def _check_changes(self, changes: Sequence[Change], frames: int) -> None:
+        last = 0
+        for frame, parameter, value in changes:
+            if not last <= frame <= frames:
+                raise ValueError(
+                    f"found a change at frame {frame} after one at {last}, in a block of {frames}"
+                )
+            last = frame
+            self._settings.check(parameter, value)
 
     def _session_for(self, channels: int) -> HopSession:
         source, session = self._source, self._session
@@ -303,3 +382,8 @@ class Processor:
         if self._conditioning is not None:
             session.set_conditioning(self._conditioning)
         return session
+
+
+def _check_choice(what: str, found: str, known: tuple[str, ...]) -> None:
+    if found not in known:
+        raise ValueError(f"found {what} {found!r}, expected one of {known}")

@@ -1,0 +1,52 @@
+"""The way of the input past the network: made fit to be heard, and delayed as the stems are."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .counters import Counters
+from .ring import RingBuffer
+
+Samples = NDArray[np.float32]
+
+# +120 dB over full scale. Beyond it a sample is a fault, and its square might not be a number.
+_LOUDEST = 1e6
+
+
+class DryPath:
+    """A delay line for blocks of at most `max_frames`, which takes bad samples as 0.
+
+    It can be armed for delays up to `max_delay` samples. Audio thread; allocates nothing after
+    construction, but where samples are bad.
+    """
+
+    def __init__(self, channels: int, max_frames: int, max_delay: int, counters: Counters) -> None:
+        self._line = RingBuffer(max_delay + max_frames, channels)
+        self._clean = np.zeros((max_frames, channels), np.float32)
+        self._flat = self._clean.reshape(-1)
+        self._delayed = np.zeros((max_frames, channels), np.float32)
+        self._channels = channels
+        self._counters = counters
+
+    def rearm(self, delay: int) -> None:
+        """Start anew with zeros, `delay` samples of them."""
+        self._line.clear()
+        self._line.write_silence(delay)
+
+    def clean(self, audio: Samples) -> Samples:
+        """`audio` (frames, channels) fit for the network; stands until the next call."""
+        frames = len(audio)
+        clean, flat = self._clean[:frames], self._flat[: frames * self._channels]
+        np.copyto(clean, audio)
+        # One bad number spoils the sum of squares; far cheaper than asking each sample.
+        if not np.dot(flat, flat) < _LOUDEST**2:
+            bad = ~(np.abs(flat) < _LOUDEST)
+            flat[bad] = 0.0
+            self._counters.bad_input += int(np.count_nonzero(bad))
+        return clean
+
+    def delay(self, clean: Samples) -> Samples:
+        """The samples that came so long before; stands until the next call."""
+        delayed = self._delayed[: len(clean)]
+        self._line.write(clean)
+        self._line.read(delayed)
+        return delayed

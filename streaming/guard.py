@@ -1,0 +1,87 @@
+"""Keeps what a network gives fit for ears: faults are found, and the last good masks held."""
+
+import math
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Spectrum = NDArray[np.complex64]
+Fault = Literal["numbers", "absurd", "error"]
+
+# A stem may be so much louder than the input it was taken from. Masks seldom amplify at all.
+LOUDEST_DB = 12.0
+_RATIO = 10 ** (LOUDEST_DB / 10)
+# Below this level of a full-scale sine any stem passes: ratios to nothing say nothing.
+FLOOR_DB = -60.0
+# How long the last good masks stand in, and how long they then take to fade.
+HOLD_SECONDS = 0.100
+FADE_SECONDS = 0.020
+
+
+class Guard:
+    """Inspects and, where needed, replaces the stems of a session, in the session's own array.
+
+    `mixture` (channels, bins) and `stems` (channels, queries, bins) are the session's arrays; the
+    one is the spectrum that the other was taken from. A frame lasts `hop_seconds`. Audio thread.
+    """
+
+    def __init__(self, mixture: Spectrum, stems: Spectrum, hop_seconds: float) -> None:
+        self._mixture, self._stems = mixture, stems
+        self._good_mixture, self._good_stems = np.zeros_like(mixture), np.zeros_like(stems)
+        self._masks, self._power = np.zeros_like(stems), np.zeros(mixture.shape, np.float32)
+        # One row a channel and query: for longer ones BLAS may wake threads.
+        self._mixture_rows = [row.view(np.float32) for row in mixture]
+        self._stem_rows = [[row.view(np.float32) for row in rows] for rows in stems]
+        n_fft = 2 * (mixture.shape[-1] - 1)
+        self._floor = (n_fft / 4 * 10 ** (FLOOR_DB / 20)) ** 2
+        self._hold = round(HOLD_SECONDS / hop_seconds)
+        self._fade = max(1, round(FADE_SECONDS / hop_seconds))
+        self._gone = self._hold + self._fade
+        self._age = 0  # hops since the masks were found
+        self._none_yet = True
+
+    def reset(self) -> None:
+        """Forget the masks."""
+        self._age, self._none_yet = 0, True
+
+    def inspect(self) -> Fault | None:
+        """What is wrong with the stems, if anything; good ones are remembered."""
+        # A NaN or an infinity among the numbers makes the sum of squares one, too.
+        for mixture, stems in zip(self._mixture_rows, self._stem_rows, strict=True):
+            allowed = _RATIO * float(np.dot(mixture, mixture)) + self._floor
+            for stem in stems:
+                energy = float(np.dot(stem, stem))
+                if not energy <= allowed:
+                    return "absurd" if math.isfinite(energy) else "numbers"
+        self._age, self._none_yet = 0, False
+        np.copyto(self._good_mixture, self._mixture)
+        np.copyto(self._good_stems, self._stems)
+        return None
+
+    def hold(self, refuge: int) -> None:
+        """Overwrite the stems by what the last good masks make of the mixture.
+
+        Masks that are too old fade, and the mixture goes to the stem of number `refuge`, or to none
+        where there is no such stem: then all of it is residual.
+        """
+        if self._none_yet:
+            self._age = self._gone
+        elif self._age == 0:
+            self._find_masks()
+        self._age = min(self._age + 1, self._gone)
+        level = min(1.0, (self._gone - self._age) / self._fade)
+        np.multiply(self._masks, self._mixture[:, None], out=self._stems)
+        np.multiply(self._stems, level, out=self._stems)
+        if level < 1.0 and refuge < self._stems.shape[1]:
+            self._stems[:, refuge] += (1.0 - level) * self._mixture
+
+    def _find_masks(self) -> None:
+        mixture, power = self._good_mixture, self._power
+        np.abs(mixture, out=power)
+        np.multiply(power, power, out=power)
+        # Bins with next to nothing in them have next to no mask, instead of any.
+        np.add(power, 1e-6 * float(power.mean()) + 1e-20, out=power)
+        np.conjugate(mixture, out=mixture)
+        np.multiply(self._good_stems, mixture[:, None], out=self._masks)
+        np.divide(self._masks, power[:, None], out=self._masks)
