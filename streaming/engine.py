@@ -11,6 +11,7 @@ from ..runtime.session import HopSession
 from .counters import Counters
 from .glide import Glide
 from .guard import Fault, Guard
+from .linking import LinkedMasks
 from .stft import StreamingISTFT, StreamingSTFT
 
 Samples = NDArray[np.float32]
@@ -24,6 +25,7 @@ class Engine:
 
     A hop: write the input to `newest` (channels, hop), finite samples; call `step`; read `out`
     (stems, channels, hop). The session's last `negatives` queries take part in the network only.
+    `linked` gives all channels the same masks.
 
     Where the network fails (no numbers, absurd levels, an exception) `out` is what the last good
     masks make of the input. After `guard.HOLD_SECONDS` all of the input goes to the stem of the
@@ -37,6 +39,7 @@ class Engine:
         refuge: Callable[[], int],
         *,
         negatives: int = 0,
+        linked: bool = False,
     ) -> None:
         spec = session.spec
         frames = spec.frames
@@ -59,6 +62,7 @@ class Engine:
         self._rows = self._chosen.reshape(channels * stems, frames.bins)
         self._frame = np.zeros((channels * stems, frames.hop), np.float32)
         self.out = self._frame.reshape(channels, stems, frames.hop).swapaxes(0, 1)
+        self._linked = LinkedMasks(channels, queries, frames.bins) if linked else None
         self._guard = Guard(self._mixture, self._found, frames.hop / spec.sample_rate)
         self._words = Glide(max(1, round(GLIDE_SECONDS * spec.sample_rate / frames.hop)))
 
@@ -100,6 +104,8 @@ class Engine:
                 fault = "error"
             if fault is not None:
                 self._replace(fault)
+        if self._linked is not None:
+            self._linked.apply(self._mixture, self._found)
         if self._chosen is not self._found:
             np.copyto(self._chosen, self._found[:, : self._chosen.shape[1]])
         self._istft.synthesise(self._rows, self._frame)

@@ -45,7 +45,8 @@ class Processor:
 
     `outputs` "mix": one output, stems and residual by their gains (`mode` sets the first ones).
     "stems": each query's stem and then the residual, in one pass, untouched by parameters. Stems
-    and residual sum to the delayed input.
+    and residual sum to the delayed input. `linked` gives all channels the same masks, which keeps
+    the stereo image; else each channel has its own.
 
     Where the network fails for longer than masks can be held, the input goes where the gain is
     highest, so that it is heard ("dry"), or lowest ("silence"); with outputs "stems" it is
@@ -61,6 +62,7 @@ class Processor:
         mode: Mode = "keep",
         outputs: Outputs = "mix",
         fallback: Fallback = "dry",
+        linked: bool = False,
         device: str = "auto",
         threads: int = 1,
         conditioning: Samples | None = None,
@@ -87,7 +89,7 @@ class Processor:
         self._negatives = negatives
         self._source = source
         self._device, self._threads, self._conditioning = device, threads, conditioning
-        self._fallback = fallback
+        self._fallback, self._linked = fallback, linked
         self._settings = Settings(self.queries)
         if mode == "remove":
             self.remove()
@@ -130,7 +132,9 @@ class Processor:
             )
         session = self._session = self._session_for(channels)
         self._counters = counters = Counters()
-        engine = Engine(session, counters, self._refuge, negatives=self._negatives)
+        engine = Engine(
+            session, counters, self._refuge, negatives=self._negatives, linked=self._linked
+        )
         frames = piece(channels, max_block)
         self._chain = Chain(
             engine,

@@ -368,6 +368,24 @@ def test_negatives_compete_and_are_heard_as_residual(
         Processor(session, negatives=3)
 
 
+def test_linked_masks_keep_every_sound_where_it_is(
+    recurrent: Callable[..., PassThroughSession],
+    make_spec: Callable[..., Spec],
+    play: Play,
+    noise: Noise,
+    error_db: ErrorDb,
+) -> None:
+    """A sound panned to 0.8 and -0.3 comes out so; with a mask a channel it would not."""
+    audio = noise(6000) * np.array([[0.8, -0.3]], np.float32)
+    for linked in (True, False):
+        session = recurrent(make_spec(), channels=2)
+        processor = Processor(session, linked=linked)
+        processor.prepare(48_000, 512, 2)
+        left, right = play(processor, audio, [512]).T
+        found = error_db(right, np.float32(-0.375) * left)
+        assert found < -100 if linked else found > -60
+
+
 def test_a_block_goes_through_in_pieces_unheard(
     ready: Callable[..., Processor], play: Play, noise: Noise
 ) -> None:
