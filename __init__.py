@@ -3,6 +3,7 @@
 The names below are the public face. They are loaded on first use (PEP 562), so that
 ``import soloist`` costs nothing and never brings torch, onnxruntime or numpy along.
 
+- words and audio in, separated audio out: `Separator`
 - a model: `Bundle`, `Spec`
 - playing it: `Session` (one hop), `Processor` (any block), `LiveStream` (a sound card)
 - files: `separate_array`, `read_audio`, `write_audio`
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from .streaming.live import LiveStream
     from .streaming.offline import separate_array
     from .streaming.processor import Processor
+    from .streaming.separator import Separator
 
 __version__ = "0.1.0"
 
@@ -30,6 +32,7 @@ __all__ = [
     "Bundle",
     "LiveStream",
     "Processor",
+    "Separator",
     "Session",
     "SoloistError",
     "Spec",
@@ -44,6 +47,7 @@ _HOME = {
     "Bundle": ".runtime.bundle",
     "LiveStream": ".streaming.live",
     "Processor": ".streaming.processor",
+    "Separator": ".streaming.separator",
     "Session": ".runtime.session",
     "SoloistError": ".runtime.errors",
     "Spec": ".runtime.spec",

@@ -18,15 +18,14 @@ import typer
 
 from ..runtime.bundle import Bundle
 from ..runtime.errors import DeviceError, SoloistError
-from ..runtime.queries import conditioning_for
-from ..separators.encoders import load_encoder
 from ..streaming.live import LiveStream
 from ..streaming.processor import Processor
 from .cli import INTERRUPTED
 from .console import say
 from .devices import devices
 from .live_view import display, print_header, print_summary
-from .options import SHIPPED, Device, Keep, Model, Queries
+from .options import SHIPPED, Device, Keep, Model, Queries, Unwanted
+from .words import asked_of
 
 # How often the devices are looked at and the meters redrawn.
 _TICK_S = 0.1
@@ -40,6 +39,7 @@ def _list_devices(wanted: bool) -> None:
 
 def live(
     query: Queries = None,
+    unwanted: Unwanted = None,
     keep: Keep = True,
     model: Model = SHIPPED,
     input_device: Annotated[
@@ -82,9 +82,13 @@ def live(
     Ends with 0 after --duration, 130 after Ctrl-C, 143 after SIGTERM, 3 when a device was lost.
     """
     bundle = Bundle.open(model)
-    conditioning = conditioning_for(bundle, query, load=load_encoder) if query else None
+    asked = asked_of(bundle, query, unwanted)
     processor = Processor(
-        bundle, mode="keep" if keep else "remove", device=device, conditioning=conditioning
+        bundle,
+        mode="keep" if keep else "remove",
+        device=device,
+        conditioning=asked.conditioning,
+        negatives=asked.negatives,
     )
     stream = LiveStream(
         processor,
@@ -95,8 +99,8 @@ def live(
         channels=channels,
         latency=_latency_hint(latency),
     )
-    words = query or [baked.name for baked in bundle.spec.queries]
-    title = f"{bundle.spec.name}, {'keep' if keep else 'remove'} {', '.join(words)}"
+    title = f"{bundle.spec.name}, {'keep' if keep else 'remove'} {', '.join(asked.words)}"
+    title += f", not {', '.join(unwanted)}" if unwanted else ""
     with _signals() as caught:
         return _play(stream, title, duration, caught)
 

@@ -32,6 +32,15 @@ Queries = Annotated[
         help="A sound to ask for; repeat it for several. Without: what the model was made for.",
     ),
 ]
+Unwanted = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--not",
+        metavar="WORDS",
+        callback=encodable,
+        help="A sound that is not wanted and may be taken for the one that is; repeat it.",
+    ),
+]
 Keep = Annotated[
     bool, typer.Option("--keep/--remove", help="Hear the sound asked for, or all but that.")
 ]

@@ -11,14 +11,13 @@ from typing import Annotated
 import typer
 
 from ..runtime.bundle import Bundle
-from ..runtime.queries import conditioning_for
-from ..separators.encoders import load_encoder
 from ..streaming.files import read_audio, write_together
 from ..streaming.offline import separate_array
 from ..streaming.processor import Processor
 from .console import progress_bar, say
-from .options import SHIPPED, Device, Keep, Model, Queries
+from .options import SHIPPED, Device, Keep, Model, Queries, Unwanted
 from .outputs import check_audio_writable
+from .words import asked_of
 
 RESIDUAL = "residual"
 # Letters of the words that a file's name takes: up to 240 of the 255 bytes that systems allow.
@@ -32,6 +31,7 @@ def separate(
         typer.Argument(metavar="OUT", help="Its suffix says the format, such as .wav or .flac."),
     ],
     query: Queries = None,
+    unwanted: Unwanted = None,
     keep: Keep = True,
     model: Model = SHIPPED,
     block_size: Annotated[
@@ -49,9 +49,9 @@ def separate(
     """
     bundle = Bundle.open(model)
     recording = read_audio(source)
-    words = query or [baked.name for baked in bundle.spec.queries]
-    conditioning = conditioning_for(bundle, query, load=load_encoder) if query else None
-    targets = [target] if len(words) == 1 or not keep else targets_beside(target, words)
+    asked = asked_of(bundle, query, unwanted)
+    single = len(asked.words) == 1 or not keep
+    targets = [target] if single else targets_beside(target, asked.words)
     for path in targets:
         rate, channels = recording.sample_rate, recording.samples.shape[1]
         check_audio_writable(path, rate, channels, recording.subtype)
@@ -59,9 +59,10 @@ def separate(
     processor = Processor(
         bundle,
         mode="keep" if keep else "remove",
-        outputs="mix" if len(targets) == 1 else "stems",
+        outputs="mix" if single else "stems",
         device=device,
-        conditioning=conditioning,
+        conditioning=asked.conditioning,
+        negatives=asked.negatives,
     )
     with progress_bar(source.name) as bar:
         output = separate_array(
@@ -71,7 +72,7 @@ def separate(
             block_size=block_size,
             progress=bar,
         )
-    outputs = [output] if len(targets) == 1 else list(output)
+    outputs = [output] if single else list(output)
     write_together(
         dict(zip(targets, outputs, strict=True)),
         recording.sample_rate,

@@ -104,6 +104,21 @@ def test_several_queries_removed_give_one_file(soloist: Run, toy: str, recording
     np.testing.assert_allclose(rest, residual, atol=2e-6)
 
 
+def test_what_is_not_wanted_is_residual(soloist: Run, toy: str, recording: Make) -> None:
+    source = recording(subtype="FLOAT")
+    line = ["separate", source, source.with_name("out.wav"), "-m", toy]
+    assert soloist(*line, "-q", "dog", "-q", "rain", "-q", "piano").code == 0
+    truth = {p.name: soundfile.read(p)[0] for p in source.parent.glob("out*")}
+    assert soloist(*line, "-q", "dog", "-q", "rain", "--not", "piano").code == 0
+    for name in ("out-dog.wav", "out-rain.wav"):
+        np.testing.assert_allclose(soundfile.read(source.with_name(name))[0], truth[name])
+    rest = soundfile.read(source.with_name("out-residual.wav"))[0]
+    np.testing.assert_allclose(rest, truth["out-residual.wav"] + truth["out-piano.wav"], atol=2e-6)
+    # Words of the command line are not needed to say what is not wanted.
+    assert soloist(*line, "--not", "rain").code == 0
+    assert "both asked for and not wanted" in soloist(*line, "-q", "dog", "--not", "Dog").refusal
+
+
 def test_baked_queries_are_the_default(
     soloist: Run, toy_bundle: Callable[..., Any], recording: Make
 ) -> None:
