@@ -10,7 +10,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from .ascent import WholeAscent
 from .clipsep import CLIP_SIZE
+from .columns import Span
 from .log_picture import Geometry, LogPicture
 from .unet import UNet
 
@@ -36,6 +38,10 @@ class EarlyFusion(nn.Module):
         masks: Tensor = self.picture.masks(logits.unflatten(0, (-1, queries))[:, :, 0])
         return masks
 
+    def live(self, want: Span) -> EarlyFusionLive:
+        """The same network for live play; see :class:`EarlyFusionLive`."""
+        return EarlyFusionLive(self, want)
+
     @staticmethod
     def fuse(picture: Tensor, conditioning: Tensor) -> Tensor:
         """Joins ``(batch, 1, rows, frames)`` with each query: ``(batch * queries, 1 + maps, ...)``.
@@ -47,3 +53,24 @@ class EarlyFusion(nn.Module):
         gates = conditioning[None, :, :, None, None].expand(batch, -1, -1, rows, frames)
         pictures = picture[:, None].expand(-1, queries, -1, -1, -1)
         return torch.cat([pictures, gates], dim=2).flatten(0, 1)
+
+
+class EarlyFusionLive(nn.Module):
+    """The network for a few frames of a clip.
+
+    Args:
+        network: in evaluation mode; shares its way down.
+        want: frames to make masks for, of those of a clip.
+    """
+
+    def __init__(self, network: EarlyFusion, want: Span) -> None:
+        super().__init__()
+        self.sound_net, self.picture = network.sound_net, network.picture
+        self.ascent = WholeAscent(network.sound_net, network.geometry.rows, want)
+
+    def forward(self, spectrogram: Tensor, conditioning: Tensor) -> Tensor:
+        """As :meth:`EarlyFusion.forward`, for the wanted frames."""
+        joined = EarlyFusion.fuse(self.picture(spectrogram), conditioning)
+        logits = self.ascent(self.sound_net.encode(joined))
+        masks: Tensor = self.picture.masks(logits.unflatten(0, (-1, len(conditioning)))[:, :, 0])
+        return masks

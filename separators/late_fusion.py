@@ -10,6 +10,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from .ascent import Ascent
+from .columns import Span
+from .doubling import Spread, fold, taps
 from .log_picture import Geometry, LogPicture
 from .unet import UNet
 
@@ -40,6 +43,47 @@ class LateFusion(nn.Module):
         """
         maps = self.sound_net(self.picture(spectrogram))
         masks: Tensor = self.picture.masks(read_out(maps, conditioning))
+        return masks
+
+    def live(self, want: Span) -> LateFusionLive:
+        """The same network for live play; see :class:`LateFusionLive`."""
+        return LateFusionLive(self, want)
+
+
+class LateFusionLive(nn.Module):
+    """A late-fusion network for a few frames of a clip, its read-out folded into a convolution.
+
+    Nothing lies between the last convolution and the weighted sum of its maps. So a query's weights
+    make one kernel of the kernels of all maps, and a query costs one map instead of their number.
+
+    Args:
+        network: in evaluation mode; shares its way down.
+        want: frames to make masks for, of those of a clip.
+    """
+
+    taps: Tensor
+    tap_bias: Tensor
+
+    def __init__(self, network: LateFusion, want: Span) -> None:
+        super().__init__()
+        self.sound_net, self.picture = network.sound_net, network.picture
+        rows = network.geometry.rows
+        self.ascent = Ascent(network.sound_net, rows, want)
+        last = network.sound_net.unet_block.part("upconv")
+        assert isinstance(last, nn.Conv2d)
+        kernel, bias = fold(last, None)
+        self.register_buffer("taps", taps(kernel).flatten(1).contiguous())
+        self.register_buffer("tap_bias", bias[:, None].contiguous())
+        self.spread = Spread(rows // 2, want)
+
+    def forward(self, spectrogram: Tensor, conditioning: Tensor) -> Tensor:
+        """As :meth:`LateFusion.forward`, for the wanted frames."""
+        maps = self.ascent(self.sound_net.encode(self.picture(spectrogram)))
+        weights, bias = conditioning[:, :-1], conditioning[:, -1:]
+        kernels = (weights @ self.taps).reshape(-1, maps.shape[1])
+        mixed = (kernels @ maps.flatten(2)).unflatten(2, maps.shape[2:])
+        logits = self.spread(mixed) + (weights @ self.tap_bias + bias)[..., None]
+        masks: Tensor = self.picture.masks(logits)
         return masks
 
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from .ascent import WholeAscent
 from .clipsep import CLIP_SIZE
+from .columns import Span
 from .late_fusion import InnerProduct
 from .log_picture import Geometry, LogPicture
 from .unet import UNet
@@ -37,9 +39,38 @@ class MiddleFusion(nn.Module):
     def forward(self, spectrogram: Tensor, conditioning: Tensor) -> Tensor:
         """As :meth:`.late_fusion.LateFusion.forward`; ``conditioning`` is ``(queries, maps)``."""
         halved = self.sound_net.encode(self.picture(spectrogram))
-        batch, queries = len(spectrogram), len(conditioning)
-        # queries of one mixture lie next to each other
-        asked = [maps.repeat_interleave(queries, dim=0) for maps in halved]
-        logits = self.sound_net.decode(asked, conditioning.repeat(batch, 1))
-        masks: Tensor = self.picture.masks(logits.unflatten(0, (batch, queries))[:, :, 0])
+        logits = self.sound_net.decode(*_for_each(halved, conditioning))
+        masks: Tensor = self.picture.masks(logits.unflatten(0, (-1, len(conditioning)))[:, :, 0])
         return masks
+
+    def live(self, want: Span) -> MiddleFusionLive:
+        """The same network for live play; see :class:`MiddleFusionLive`."""
+        return MiddleFusionLive(self, want)
+
+
+class MiddleFusionLive(nn.Module):
+    """The network for a few frames of a clip.
+
+    Args:
+        network: in evaluation mode; shares its way down.
+        want: frames to make masks for, of those of a clip.
+    """
+
+    def __init__(self, network: MiddleFusion, want: Span) -> None:
+        super().__init__()
+        self.sound_net, self.picture = network.sound_net, network.picture
+        self.ascent = WholeAscent(network.sound_net, network.geometry.rows, want)
+
+    def forward(self, spectrogram: Tensor, conditioning: Tensor) -> Tensor:
+        """As :meth:`MiddleFusion.forward`, for the wanted frames."""
+        halved = self.sound_net.encode(self.picture(spectrogram))
+        logits = self.ascent(*_for_each(halved, conditioning))
+        masks: Tensor = self.picture.masks(logits.unflatten(0, (-1, len(conditioning)))[:, :, 0])
+        return masks
+
+
+def _for_each(halved: list[Tensor], conditioning: Tensor) -> tuple[list[Tensor], Tensor]:
+    """Repeats the maps for each query; queries of one mixture lie next to each other."""
+    queries, batch = len(conditioning), len(halved[0])
+    repeated = [maps[:, None].expand(-1, queries, -1, -1, -1).flatten(0, 1) for maps in halved]
+    return repeated, conditioning[None].expand(batch, -1, -1).flatten(0, 1)

@@ -163,13 +163,19 @@ class UNet(nn.Module):
             extra: ``(batch, extra)``, the conditioning of a network that has some, the same
                 everywhere in the innermost maps.
         """
-        x = halved[-1]
-        if extra is not None:
-            x = torch.cat([x, extra[..., None, None].expand(-1, -1, *x.shape[-2:])], dim=1)
+        x = with_extra(halved[-1], extra)
         levels = self.levels
         for level, skip in zip(levels[:0:-1], halved[-2::-1], strict=True):
             x = torch.cat([skip, level.up(x)], dim=1)
         return levels[0].up(x)
+
+
+def with_extra(innermost: Tensor, extra: Tensor | None) -> Tensor:
+    """Joins conditioning ``(batch, extra)``, if there is some, to maps, the same everywhere."""
+    if extra is None:
+        return innermost
+    planes = extra[..., None, None].expand(-1, -1, *innermost.shape[-2:])
+    return torch.cat([innermost, planes], dim=1)
 
 
 def double(x: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from soloist.separators.clipsep import CLIPSep
+from soloist.separators.columns import Span
 from soloist.separators.early_fusion import EarlyFusion
 from soloist.separators.labelsep import LabelSep
 from soloist.separators.log_picture import Geometry
@@ -58,6 +59,19 @@ def test_queries_and_batches_do_not_meet(kind: type[CLIPSep]) -> None:
             alone = network(spectrogram[clip : clip + 1], words[query : query + 1])
             torch.testing.assert_close(masks[clip, query], alone[0, 0], atol=1e-5, rtol=0)
     assert (masks[:, 0] - masks[:, 1]).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("kind", [CLIPSep, EarlyFusion, MiddleFusion])
+@pytest.mark.parametrize("span", [(0, 32), (24, 32), (31, 32), (0, 3), (13, 20)])
+def test_live_frames_are_those_of_the_whole_clip(
+    kind: type[CLIPSep], span: tuple[int, int]
+) -> None:
+    network = lively(kind(SMALL))
+    spectrogram, words = clips(2), network.condition(4 * torch.randn(3, 512))
+    whole = network(spectrogram, words)
+    live = network.live(Span(*span, SMALL.front.frames))
+    expected = whole[:, :, :, span[0] : span[1]]
+    torch.testing.assert_close(live(spectrogram, words), expected, atol=1e-5, rtol=0)
 
 
 def test_early_fusion_is_a_picture_with_planes_of_gates() -> None:
