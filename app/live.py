@@ -24,7 +24,19 @@ from .cli import INTERRUPTED
 from .console import say
 from .devices import devices
 from .live_view import display, print_header, print_summary
-from .options import SHIPPED, Device, Keep, Model, Queries, Unwanted
+from .options import (
+    GAIN,
+    SHIPPED,
+    Device,
+    Gain,
+    Keep,
+    Linked,
+    Model,
+    Queries,
+    Rest,
+    Unwanted,
+    set_levels,
+)
 from .words import asked_of
 
 # How often the devices are looked at and the meters redrawn.
@@ -41,6 +53,12 @@ def live(
     query: Queries = None,
     unwanted: Unwanted = None,
     keep: Keep = True,
+    gain: Gain = None,
+    rest: Rest = None,
+    linked: Linked = True,
+    limiter: Annotated[
+        bool, typer.Option("--limiter/--no-limiter", help="Let no sample out above -0.3 dBFS.")
+    ] = True,
     model: Model = SHIPPED,
     input_device: Annotated[
         str | None,
@@ -86,10 +104,13 @@ def live(
     processor = Processor(
         bundle,
         mode="keep" if keep else "remove",
+        linked=linked,
         device=device,
         conditioning=asked.conditioning,
         negatives=asked.negatives,
     )
+    set_levels(processor, gain, rest)
+    processor.set("limiter", float(limiter))
     stream = LiveStream(
         processor,
         input_device,
@@ -100,6 +121,11 @@ def live(
         latency=_latency_hint(latency),
     )
     title = f"{bundle.spec.name}, {'keep' if keep else 'remove'} {', '.join(asked.words)}"
+    title += "".join(
+        f", {what} {GAIN.text(level)}"
+        for what, level in (("at", gain), ("rest", rest))
+        if level is not None
+    )
     title += f", not {', '.join(unwanted)}" if unwanted else ""
     with _signals() as caught:
         return _play(stream, title, duration, caught)

@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 
 from ..runtime.errors import QueryError
+from ..streaming.parameters import mixer_parameters
+from ..streaming.processor import Processor
 
 
 def encodable(words: list[str] | None) -> list[str] | None:
@@ -17,6 +19,14 @@ def encodable(words: list[str] | None) -> list[str] | None:
         except UnicodeEncodeError as error:
             raise QueryError(f"the query {query!r} is no UTF-8 text; type it again") from error
     return words
+
+
+def level(text: str) -> float:
+    """A gain in dB as people type it: 3, "-6 dB", "-inf"."""
+    try:
+        return GAIN.value(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error).partition(": ")[2]) from error
 
 
 Model = Annotated[
@@ -44,6 +54,23 @@ Unwanted = Annotated[
 Keep = Annotated[
     bool, typer.Option("--keep/--remove", help="Hear the sound asked for, or all but that.")
 ]
+Gain = Annotated[
+    float | None,
+    typer.Option("--gain", metavar="DB", parser=level, help="Level of the sound asked for."),
+]
+Rest = Annotated[
+    float | None,
+    typer.Option(
+        "--rest", metavar="DB", parser=level, help="Level of all but that, such as -12 or -inf."
+    ),
+]
+Linked = Annotated[
+    bool,
+    typer.Option(
+        "--linked/--independent",
+        help="One mask for all channels, which keeps the stereo image, or one for each.",
+    ),
+]
 Device = Annotated[
     str,
     typer.Option(
@@ -52,4 +79,12 @@ Device = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the figures as JSON on stdout.")]
 
+GAIN = mixer_parameters(1)[0]
 SHIPPED = "solo"  # the model that every command takes unless told otherwise
+
+
+def set_levels(processor: Processor, gain: float | None, rest: float | None) -> None:
+    """Rebalance: gains in dB over those that keeping or removing has set; None leaves one alone."""
+    levels = {f"stem{number}.gain": gain for number in range(1, processor.queries + 1)}
+    levels["residual.gain"] = rest
+    processor.restore({key: value for key, value in levels.items() if value is not None})

@@ -15,7 +15,18 @@ from ..streaming.files import read_audio, write_together
 from ..streaming.offline import separate_array
 from ..streaming.processor import Processor
 from .console import progress_bar, say
-from .options import SHIPPED, Device, Keep, Model, Queries, Unwanted
+from .options import (
+    SHIPPED,
+    Device,
+    Gain,
+    Keep,
+    Linked,
+    Model,
+    Queries,
+    Rest,
+    Unwanted,
+    set_levels,
+)
 from .outputs import check_audio_writable
 from .words import asked_of
 
@@ -33,6 +44,9 @@ def separate(
     query: Queries = None,
     unwanted: Unwanted = None,
     keep: Keep = True,
+    gain: Gain = None,
+    rest: Rest = None,
+    linked: Linked = True,
     model: Model = SHIPPED,
     block_size: Annotated[
         int | None,
@@ -45,12 +59,13 @@ def separate(
     """Separate a sound from a recording, by the code that plays live.
 
     OUT has IN's length, rate and channels. Several --query give one file each beside OUT, named
-    after its words, and OUT-residual with the rest; --remove always gives one, without them all.
+    after its words, and OUT-residual with the rest; --remove, --gain and --rest always give one,
+    the mix of them all.
     """
     bundle = Bundle.open(model)
     recording = read_audio(source)
     asked = asked_of(bundle, query, unwanted)
-    single = len(asked.words) == 1 or not keep
+    single = len(asked.words) == 1 or not keep or gain is not None or rest is not None
     targets = [target] if single else targets_beside(target, asked.words)
     for path in targets:
         rate, channels = recording.sample_rate, recording.samples.shape[1]
@@ -60,10 +75,12 @@ def separate(
         bundle,
         mode="keep" if keep else "remove",
         outputs="mix" if single else "stems",
+        linked=linked,
         device=device,
         conditioning=asked.conditioning,
         negatives=asked.negatives,
     )
+    set_levels(processor, gain, rest)
     with progress_bar(source.name) as bar:
         output = separate_array(
             processor,

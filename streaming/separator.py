@@ -38,7 +38,7 @@ class Separator:
     `negatives` name sounds that might be taken for one of them and are not wanted; they count to
     the residual. `model` is the name of a shipped one, a path or an opened bundle. `mode` "keep" is
     to hear the queries, "remove" all but them. `linked` gives all channels the same masks, which
-    keeps a stereo image. `device` and `threads` are those of `Session`.
+    keeps a stereo image; else each has its own. `device` and `threads` are those of `Session`.
 
     Audio is floating point, full scale 1.0, (frames,) or (frames, channels), at any rate that is
     given with it in Hertz; what comes out is float32 of the same shape.
@@ -53,7 +53,7 @@ class Separator:
         negatives: str | Sequence[str] = (),
         model: str | Path | Bundle = "solo",
         mode: Mode = "keep",
-        linked: bool = False,
+        linked: bool = True,
         device: str = "auto",
         threads: int = 1,
     ) -> None:

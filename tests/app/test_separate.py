@@ -165,3 +165,50 @@ def test_names_beside_never_collide() -> None:
         "x-hündin.wav",
         "x-residual.wav",
     ]
+
+
+def test_levels_rebalance(soloist: Run, toy: str, recording: Make) -> None:
+    """The mix is made of what keeping and removing give, each by its level."""
+    source = recording(channels=2, subtype="FLOAT")
+    kept, removed, mixed = (source.with_name(f"{name}.wav") for name in ("k", "r", "m"))
+    ask = ["-m", toy, "-q", "rain"]
+    assert soloist("separate", source, kept, *ask).code == 0
+    assert soloist("separate", source, removed, *ask, "--remove").code == 0
+    assert soloist("separate", source, mixed, *ask, "--gain", "+6 dB", "--rest", "-inf").code == 0
+    read = {path: soundfile.read(path, dtype="float64")[0] for path in (kept, removed, mixed)}
+    np.testing.assert_allclose(read[mixed], 10**0.3 * read[kept], atol=1e-6)
+    assert soloist("separate", source, mixed, *ask, "--rest", "-20").code == 0
+    mix = soundfile.read(mixed, dtype="float64")[0]
+    np.testing.assert_allclose(mix, read[kept] + 0.1 * read[removed], atol=1e-6)
+
+
+def test_several_words_and_levels_make_one_file(soloist: Run, toy: str, recording: Make) -> None:
+    source = recording(subtype="FLOAT")
+    target = source.with_name("out.wav")
+    words = ["-q", "rain", "-q", "dog"]
+    assert soloist("separate", source, target, "-m", toy, *words, "--rest", "-20").code == 0
+    assert target.exists()
+    assert sorted(source.parent.glob("out*")) == [target]
+
+
+def test_stereo_keeps_its_image_unless_told_otherwise(
+    soloist: Run, toy: str, tmp_path: Path
+) -> None:
+    """One sound, panned: linked channels stay in proportion, independent ones do not."""
+    rng = np.random.default_rng(0)
+    sound = 0.2 * rng.standard_normal((24_000, 1)) * np.array([[1.0, 0.25]])
+    source, target = tmp_path / "in.wav", tmp_path / "out.wav"
+    soundfile.write(source, sound, 48_000, subtype="FLOAT")
+    for option, same in (("--linked", True), ("--independent", False)):
+        assert soloist("separate", source, target, "-m", toy, "-q", "rain", option).code == 0
+        left, right = soundfile.read(target)[0].T
+        assert np.allclose(right, 0.25 * left, atol=1e-6) == same
+
+
+@pytest.mark.parametrize("level", ["loud", "40", "nan"])
+def test_refuses_what_is_no_level(soloist: Run, toy: str, recording: Make, level: str) -> None:
+    source = recording()
+    run = soloist("separate", source, source.with_name("o.wav"), "-m", toy, "--gain", level)
+    assert run.code == 2
+    assert "expected" in run.err
+    assert not source.with_name("o.wav").exists()

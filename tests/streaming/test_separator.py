@@ -33,7 +33,9 @@ def noise(frames: int, channels: int = 1, seed: int = 0) -> Audio:
 def expected(bundle: Bundle, audio: Audio, *queries: str, negatives: int = 0) -> Audio:
     """Stems and residual (queries + 1, frames, channels) by the parts below."""
     words = conditioning_for(bundle, queries)
-    processor = Processor(bundle, outputs="stems", conditioning=words, negatives=negatives)
+    processor = Processor(
+        bundle, outputs="stems", conditioning=words, negatives=negatives, linked=True
+    )
     return separate_array(processor, audio, RATE)
 
 
