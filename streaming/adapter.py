@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from .counters import Counters
 from .engine import Engine
 from .latency import Latency, adapter_delay
-from .ring import RingBuffer
+from .stem_queue import StemQueue
 
 Samples = NDArray[np.float32]
 
@@ -21,12 +21,10 @@ class BlockAdapter:
     def __init__(self, engine: Engine, counters: Counters) -> None:
         self._engine = engine
         self._hop = engine.hop
-        self._counters = counters
         # Frames first: (hop, stems, channels), as blocks and queue have them.
         self._finished = np.moveaxis(engine.out, -1, 0)
-        self._queue = RingBuffer(2 * self._hop, self._finished.shape[1:])
+        self._queue = StemQueue(2 * self._hop, self._finished.shape[1:], counters)
         self._fill = 0
-        self._debt = 0
         self._delay = 0
 
     @property
@@ -50,9 +48,8 @@ class BlockAdapter:
         Part of a hop of input is dropped, the zeros are queued anew. Audio thread.
         """
         self._delay = adapter_delay(self._hop, block)
-        self._queue.clear()
-        self._queue.write_silence(self._delay)
-        self._fill = self._debt = 0
+        self._queue.restart(self._delay)
+        self._fill = 0
 
     def process(self, audio: Samples, stems: Samples) -> None:
         """Pass a block: `audio` (frames, channels), `stems` (frames, stems, channels).
@@ -70,21 +67,6 @@ class BlockAdapter:
                 engine.step()
                 self._queue.write(self._finished)
                 fill = 0
-            self._emit(stems[done:end])
+            self._queue.fill(stems[done:end])
             done = end
         self._fill = fill
-
-    def _emit(self, block: Samples) -> None:
-        """Fill a piece of output from the queue.
-
-        A host that breaks its promised block size can find it empty. The missing samples are
-        zeros, and as many are dropped when they come, so that the latency stays as reported.
-        """
-        queue = self._queue
-        if self._debt:
-            self._debt -= queue.skip(self._debt)
-        missing = len(block) - queue.read(block)
-        if missing:
-            block[len(block) - missing :] = 0.0
-            self._debt += missing
-            self._counters.shortfall += missing

@@ -20,10 +20,6 @@ from .settings import Settings
 
 Samples = NDArray[np.float32]
 
-# Longer blocks go through in pieces of so many samples: what numpy leaves to BLAS would wake its
-# threads beyond that.
-_PIECE = 4096
-
 
 class Change(NamedTuple):
     """A parameter takes a plain value from a frame of the block on."""
@@ -47,7 +43,8 @@ class Path(Protocol):
 class Chain:
     """Everything that `Processor.prepare` allocates, joined up. Audio thread.
 
-    `rearm` before the first block. `realtime` gives each block as long as it lasts.
+    `rearm` before the first block. `realtime` gives each block as long as it lasts. Blocks longer
+    than `max_block` go through in pieces.
     """
 
     def __init__(
@@ -65,9 +62,9 @@ class Chain:
         self._engine, self._path, self._outlet = engine, path, outlet
         self._settings = settings
         path.rearm(None)  # the longest delay there is
-        frames = self._frames = piece(channels, max_block)
-        self._dry = DryPath(channels, frames, path.latency.total, counters)
-        self._stems = np.zeros((len(engine.out), frames, channels), np.float32)
+        self._max_block = max_block
+        self._dry = DryPath(channels, max_block, path.latency.total, counters)
+        self._stems = np.zeros((len(engine.out), max_block, channels), np.float32)
         self._frame_ns = 1e9 / path.latency.sample_rate if realtime else 0.0
         self._overdue_ns = 0.0
 
@@ -104,8 +101,8 @@ class Chain:
         """
         frames, waiting = len(audio), 0
         began = self._start_clock(frames)
-        for start in range(0, frames, self._frames):
-            end = min(frames, start + self._frames)
+        for start in range(0, frames, self._max_block):
+            end = min(frames, start + self._max_block)
             clean = self._dry.clean(audio[start:end])
             stems = self._stems[:, : end - start]
             self._path.process(clean, stems.swapaxes(0, 1))
@@ -123,8 +120,8 @@ class Chain:
 
     def separate(self, audio: Samples, stems: Samples) -> None:
         """Only the path: `audio` (frames, channels), `stems` (stems, frames, channels)."""
-        for start in range(0, len(audio), self._frames):
-            part = slice(start, start + self._frames)
+        for start in range(0, len(audio), self._max_block):
+            part = slice(start, start + self._max_block)
             self._path.process(self._dry.clean(audio[part]), stems[:, part].swapaxes(0, 1))
 
     def _mix(
@@ -149,8 +146,3 @@ class Chain:
             lasts = frames * self._frame_ns
             over = time.perf_counter_ns() - began - lasts
             self._overdue_ns = min(max(0.0, over), lasts)
-
-
-def piece(channels: int, max_block: int) -> int:
-    """Frames of the pieces in which blocks go through."""
-    return min(max_block, max(1, _PIECE // channels))
