@@ -5,7 +5,8 @@ The names below are the public face. They are loaded on first use (PEP 562), so 
 
 - words and audio in, separated audio out: `Separator`
 - a model: `Bundle`, `Spec`
-- playing it: `Session` (one hop), `Processor` (any block), `LiveStream` (a sound card)
+- playing it: `Session` (one hop), `Processor` (any block; `Change` turns a parameter within one),
+  `LiveStream` (a sound card)
 - files: `separate_array`, `read_audio`, `write_audio`
 - words: `conditioning_for`; `open_encoder` for their embeddings
 - what went wrong: `SoloistError` and its family in `soloist.runtime.errors`
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from .runtime.queries import conditioning_for, open_encoder
     from .runtime.session import Session
     from .runtime.spec import Spec
+    from .streaming.chain import Change
     from .streaming.files import read_audio, write_audio
     from .streaming.live import LiveStream
     from .streaming.offline import separate_array
@@ -30,6 +32,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Bundle",
+    "Change",
     "LiveStream",
     "Processor",
     "Separator",
@@ -45,6 +48,7 @@ __all__ = [
 
 _HOME = {
     "Bundle": ".runtime.bundle",
+    "Change": ".streaming.chain",
     "LiveStream": ".streaming.live",
     "Processor": ".streaming.processor",
     "Separator": ".streaming.separator",

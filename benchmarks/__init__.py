@@ -1,6 +1,8 @@
 """Programs that measure Soloist on the machine at hand and print one table each.
 
     python -m soloist.benchmarks.latency      what a hop costs, and where the time goes
+    python -m soloist.benchmarks.first_words  how long words take that a model does not know
+    python -m soloist.benchmarks.negatives    what it gains to name what is not wanted
 
 They need the checkout and an editable install; they are not shipped.
 """
