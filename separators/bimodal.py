@@ -20,10 +20,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .bimodal_unet import CondAttUNet
+from .clap_text import ClapText
 from .columns import Span, pad
+from .late_fusion import InnerProduct
+from .spectrogram import Spectrogram, magnitude
 
-POSITIONS = 77
-"""Tokens that a text is padded to. The padding is attended to as well: it is part of the model."""
+BIMODAL_FRONT = Spectrogram(16_000, 1022, 256, 131_070, "reflect")
 
 UNUSED_ROW = -1e4
 """The ln of a count that weighs nothing, finite so that no sum of such becomes NaN."""
@@ -68,44 +70,44 @@ class BiModalConfig:
         return 2 * self.base * 9 + 1
 
 
-class Gates(nn.Module):
-    """One gate a feature map, from the pooled text embedding."""
+class Clap(nn.Module):
+    """One gate a feature map, from the pooled text embedding; CLAP's text branch where it is there.
 
-    def __init__(self, embedding: int, maps: int) -> None:
+    The text branch hangs where the published checkpoints have it, two levels deep.
+    """
+
+    def __init__(self, embedding: int, maps: int, text: ClapText | None) -> None:
         super().__init__()
         self.fc = nn.Linear(embedding, maps)
+        if text is not None:
+            self.model = nn.Module()
+            self.model.add_module("model", text)
+
+    @property
+    def text(self) -> ClapText | None:
+        """CLAP's text branch, with its projection."""
+        outer = getattr(self, "model", None)
+        return None if outer is None else outer.model
 
     def forward(self, embedding: Tensor) -> Tensor:
         return torch.sigmoid(self.fc(embedding))
 
 
-class Synthesizer(nn.Module):
-    """The weighted sum of gated maps that is the mask's logit."""
-
-    def __init__(self, maps: int) -> None:
-        super().__init__()
-        self.scale = nn.Parameter(torch.ones(maps))
-        self.bias = nn.Parameter(torch.zeros(1))
-
-    def forward(self, gates: Tensor, maps: Tensor) -> Tensor:
-        """Gates ``(batch, maps)`` and maps ``(batch, maps, ...)`` to logits ``(batch, ...)``."""
-        return torch.einsum("bc,bc...->b...", gates * self.scale, maps) + self.bias
-
-
 class BiModal(nn.Module):
-    """The network: ``forward(log_magnitude, conditioning) -> masks``.
+    """The network: ``forward(spectrogram, conditioning) -> masks``.
 
     Args:
-        config: sizes; columns and rows of its input are multiples of ``2 ** levels``.
+        config: sizes.
+        text: CLAP's text branch, which makes queries of words; None where those come from outside.
     """
 
-    def __init__(self, config: BiModalConfig) -> None:
+    def __init__(self, config: BiModalConfig, text: ClapText | None = None) -> None:
         super().__init__()
         self.config = config
         c = config
         self.net_sound = CondAttUNet(c.base, c.levels, c.attending, c.maps, c.words)
-        self.net_clap = Gates(c.embedding, c.maps)
-        self.net_synthesizer = Synthesizer(c.maps)
+        self.net_clap = Clap(c.embedding, c.maps, text)
+        self.net_synthesizer = InnerProduct(c.maps)
 
     def condition(self, tokens: Tensor, counts: Tensor, embedding: Tensor) -> Tensor:
         """Makes of a text all that the network needs to know about it.
@@ -124,34 +126,37 @@ class BiModal(nn.Module):
         keys_values = [level.attention.ca_block.attn.kv(tokens) for level in levels]
         last = self.net_sound.unet_block.upconv
         assert last.bias is not None
-        gains = self.net_clap(embedding) * self.net_synthesizer.scale
-        kernel = (gains @ last.weight.flatten(1)).unflatten(-1, last.weight.shape[1:])
-        bias = gains @ last.bias[:, None] + self.net_synthesizer.bias
-        parts = [log_counts, torch.stack(keys_values, dim=-3).flatten(-3), kernel.flatten(-3), bias]
+        gains, offset = self.net_synthesizer.condition(self.net_clap(embedding)).split(
+            [self.config.maps, 1], dim=-1
+        )
+        kernel = gains @ last.weight.flatten(1)
+        bias = gains @ last.bias[:, None] + offset
+        parts = [log_counts, torch.stack(keys_values, dim=-3).flatten(-3), kernel, bias]
         return torch.cat(parts, dim=-1)
 
     def forward(
-        self, log_magnitude: Tensor, conditioning: Tensor, want: Span | None = None
+        self, spectrogram: Tensor, conditioning: Tensor, want: Span | None = None
     ) -> Tensor:
-        """Makes the masks of every query.
+        """Separates clips.
 
         Args:
-            log_magnitude: ``(batch, bins, frames)`` float32, ``ln(1 + magnitude)``.
+            spectrogram: ``(batch, bins, frames, 2)`` float32; bins and frames are multiples of
+                ``2 ** levels``.
             conditioning: ``(queries, size)``, or ``(batch, queries, size)`` where every member of
                 the batch has queries of its own; see :meth:`condition`.
             want: the frames to make masks for; all, if None. Fewer cost less and are the same.
 
         Returns:
-            ``(batch, queries, bins, frames)``, each between 0 and 1.
+            Masks ``(batch, queries, bins, frames, 1)`` in [0, 1].
         """
-        batch, _, frames = log_magnitude.shape
+        batch, _, frames, _ = spectrogram.shape
         want = want or Span.whole(frames)
         log_counts, keys_values, kernel, bias = self._unpack(conditioning.expand(batch, -1, -1))
-        heard = self.net_sound.listen(log_magnitude[:, None])
+        heard = self.net_sound.listen(torch.log1p(magnitude(spectrogram))[:, None])
         x = self.net_sound.answer(heard, keys_values, log_counts, want)
         logits = _convolve_each(pad(x, want), kernel.flatten(0, 1)) + bias.flatten(0, 1)[..., None]
         masks: Tensor = torch.sigmoid(logits).unflatten(0, (batch, -1))
-        return masks
+        return masks[..., None]
 
     def _unpack(self, conditioning: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Ln counts, keys and values, kernel ``(..., 9, channels)`` and bias ``(..., 1)``."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -16,6 +17,15 @@ Arguments = Mapping[str, Any]
 
 _PREFIX = "module."  # what DataParallel puts before every key
 _ARGUMENTS = "train-args.json"
+# Figures that training kept beside the tensors: numbers of NumPy, which make themselves of bytes.
+# Older files name the function that does it by the module it was in before NumPy 2.
+_NUMBER: Any = np.float64(0).__reduce__()[0]
+_HARMLESS: list[Any] = [
+    _NUMBER,
+    (_NUMBER, "numpy.core.multiarray.scalar"),
+    np.dtype,
+    *(type(np.dtype(kind)) for kind in ("f4", "f8", "i4", "i8", "?")),
+]
 _MOST_ARGUMENTS = 1 << 20  # bytes; the published ones have about 2,000
 
 
@@ -23,10 +33,11 @@ def read_file(path: Path) -> Any:
     """What ``torch.save`` wrote, tensors on the CPU. No code of the file's is ever run.
 
     Raises:
-        ValueError: it is no such file, or holds more than tensors and plain values.
+        ValueError: it is no such file, or holds more than tensors, numbers and plain values.
     """
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(_HARMLESS):
+            return torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror or error}") from error
     except Exception as error:  # zip and pickle faults share no base class

@@ -60,8 +60,9 @@ def load(path: Path) -> Checkpoint[nn.Module]:
         raise ValueError(f"{path} is no checkpoint of a system that is known here: {known}")
     arguments = read_arguments(path)
     try:
-        network = PUBLISHED[name].build(state, arguments)
-        fill(network, state)
+        own = PUBLISHED[name].own(state)
+        network = PUBLISHED[name].build(own, arguments)
+        fill(network, own)
     except ValueError as error:
         raise ValueError(f"{path} is no checkpoint of {name}: {error}") from error
     return Checkpoint(name, network.eval(), arguments, digest)

@@ -7,6 +7,7 @@ from typing import Protocol
 from torch import nn
 
 from . import clipsep_family
+from .bimodal_checkpoint import BiModalCheckpoints
 from .checkpoint_files import Arguments, State
 
 
@@ -16,6 +17,9 @@ class Published(Protocol):
     def claims(self, state: State) -> bool:
         """Whether a state dict, by its keys, is meant to be this system's."""
 
+    def own(self, state: State) -> State:
+        """The tensors of a state dict that the network takes, and any that nobody knows."""
+
     def build(self, state: State, arguments: Arguments) -> nn.Module:
         """The network for a state dict and its training's arguments, not filled yet.
 
@@ -24,5 +28,5 @@ class Published(Protocol):
         """
 
 
-PUBLISHED: dict[str, Published] = {**clipsep_family.MEMBERS}
+PUBLISHED: dict[str, Published] = {**clipsep_family.MEMBERS, "bimodal": BiModalCheckpoints()}
 """By name, as in ``soloist export NAME``; the first that claims a state dict has it."""

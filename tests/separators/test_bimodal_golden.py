@@ -12,14 +12,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from soloist.separators.bimodal import BiModal, BiModalConfig, batch_statistics
+from soloist.separators.bimodal import (
+    BIMODAL_FRONT,
+    BiModal,
+    BiModalConfig,
+    batch_statistics,
+)
+from soloist.separators.bimodal_whole import separate_windows
 from soloist.separators.columns import Span
+from soloist.separators.spectrogram import as_pairs
 
 pytestmark = pytest.mark.slow
 
 Arrays = dict[str, NDArray[Any]]
-WINDOW = 131_070
-FRAMES = 512
+WINDOW = BIMODAL_FRONT.clip
+FRAMES = BIMODAL_FRONT.frames
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -54,35 +61,25 @@ def conditioning(network: BiModal, arrays: Arrays) -> Tensor:
         return network.condition(torch.from_numpy(tokens), counts, embedding)[None]
 
 
-def spectrum_of(wave: NDArray[np.int16]) -> Tensor:
-    window = torch.hann_window(1022)
-    audio = torch.from_numpy(wave / np.float32(32768))
-    return torch.stft(audio, 1022, 256, window=window, pad_mode="reflect", return_complex=True)
+def audio(arrays: Arrays) -> Tensor:
+    return torch.from_numpy(arrays["wave"] / np.float32(32768))
 
 
-def sound_of(spectrum: Tensor) -> NDArray[np.float32]:
-    window = torch.hann_window(1022)
-    audio: NDArray[np.float32] = torch.istft(
-        spectrum, 1022, 256, window=window, length=WINDOW
-    ).numpy()
-    return audio
-
-
-def snr_db(found: NDArray[Any], expected: NDArray[Any]) -> float:
-    error = found.astype(float) - expected
+def snr_db(found: Tensor, expected: NDArray[Any]) -> float:
+    error = found.numpy().astype(float) - expected
     return float(10 * np.log10(np.square(expected, dtype=float).sum() / np.square(error).sum()))
 
 
 @pytest.fixture(scope="module")
 def spectrum(arrays: Arrays) -> Tensor:
-    return spectrum_of(arrays["wave"])
+    return BIMODAL_FRONT.analyse(audio(arrays))
 
 
 @pytest.fixture(scope="module")
 def mask(network: BiModal, spectrum: Tensor, conditioning: Tensor) -> Tensor:
     with torch.no_grad():
-        masks: Tensor = network(spectrum.abs().log1p()[None], conditioning)
-        return masks[0, 0]
+        masks: Tensor = network(as_pairs(spectrum)[None], conditioning)
+    return masks[0, 0, ..., 0]
 
 
 def test_the_weights_are_those_of_the_recipe(golden: Any, network: BiModal) -> None:
@@ -96,7 +93,7 @@ def test_the_weights_are_those_of_the_recipe(golden: Any, network: BiModal) -> N
 
 
 def test_front_end(spectrum: Tensor, arrays: Arrays) -> None:
-    assert spectrum.shape == (512, FRAMES)
+    assert spectrum.shape == (512, 512)
     found = spectrum.abs().log1p()[::4, ::4].numpy()
     np.testing.assert_allclose(found, arrays["log1p_mag_sub"], atol=1e-4, rtol=0)
 
@@ -104,7 +101,7 @@ def test_front_end(spectrum: Tensor, arrays: Arrays) -> None:
 def test_masks_and_sound(mask: Tensor, spectrum: Tensor, arrays: Arrays) -> None:
     np.testing.assert_allclose(mask[::2, ::2], arrays["mask_sub"], atol=5e-4, rtol=0)
     np.testing.assert_allclose(mask[:, 100], arrays["mask_col100"], atol=5e-4, rtol=0)
-    assert snr_db(sound_of(mask * spectrum), arrays["wav"]) >= 70
+    assert snr_db(BIMODAL_FRONT.synthesise(mask * spectrum, WINDOW), arrays["wav"]) >= 70
 
 
 @torch.no_grad()
@@ -112,7 +109,7 @@ def test_newest_frames_alone(
     network: BiModal, spectrum: Tensor, conditioning: Tensor, mask: Tensor
 ) -> None:
     span = Span(472, 496, FRAMES)
-    found = network(spectrum.abs().log1p()[None], conditioning, span)[0, 0]
+    found = network(as_pairs(spectrum)[None], conditioning, span)[0, 0, ..., 0]
     torch.testing.assert_close(found, mask[:, 472:496], atol=1e-4, rtol=0)
 
 
@@ -121,6 +118,14 @@ def test_batch_statistics_of_the_published_demo(
     network: BiModal, spectrum: Tensor, conditioning: Tensor, arrays: Arrays
 ) -> None:
     with batch_statistics(network):
-        mask = network(spectrum.abs().log1p()[None], conditioning)[0, 0]
+        mask = network(as_pairs(spectrum)[None], conditioning)[0, 0, ..., 0]
     np.testing.assert_allclose(mask[::4, ::4], arrays["mask_batchstat_sub"], atol=5e-4, rtol=0)
-    assert snr_db(sound_of(mask * spectrum), arrays["wav_batchstat"]) >= 70
+    assert snr_db(BIMODAL_FRONT.synthesise(mask * spectrum, WINDOW), arrays["wav_batchstat"]) >= 70
+
+
+def test_a_whole_recording(golden: Any, network: BiModal, conditioning: Tensor) -> None:
+    arrays = golden.arrays("bimodal_demo")
+    finished: list[float] = []
+    found = separate_windows(network, audio(arrays), conditioning, progress=finished.append)
+    assert finished == [0.5, 1.0]
+    assert snr_db(found[0], arrays["wav_eval"]) >= 70

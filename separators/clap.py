@@ -1,0 +1,104 @@
+"""LAION-CLAP (Wu et al. 2023): texts and sounds to embeddings in one space.
+
+From the file that its authors published for music, ``music_audioset_epoch_15_esc_90.14.pt``
+(HTSAT-base, RoBERTa-base, no fusion). CLAPSep is queried with these embeddings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .checkpoint_files import State, read_file, unwrap
+from .clap_audio import ClapAudio
+from .clap_text import DIMENSION, ClapText
+from .clap_tokens import ROBERTA, Tokeniser, no_transformers
+
+Branch = TypeVar("Branch", ClapText, ClapAudio)
+
+CLAP = "laion-clap"
+"""Name of the encoder."""
+
+_HUB = "lukewys/laion_clap"
+_FILE = "music_audioset_epoch_15_esc_90.14.pt"
+
+
+class Clap:
+    """Both branches on the CPU, each loaded when it is first asked for.
+
+    Args:
+        weights: the published file; None: from the hub, 2.4 GB.
+        vocabulary: see :class:`~.clap_tokens.Tokeniser`.
+
+    Raises:
+        ImportError: a library is not installed.
+        OSError: the weights can be had neither from this machine nor from the hub.
+        ValueError: the file is no CLAP checkpoint.
+    """
+
+    name = CLAP
+    dimension = DIMENSION
+
+    def __init__(self, weights: Path | None = None, vocabulary: str = ROBERTA) -> None:
+        self._path = _from_hub() if weights is None else weights
+        self._vocabulary = vocabulary
+        state = unwrap(read_file(self._path))
+        if state is None or "text_projection.0.weight" not in state:
+            raise ValueError(f"{self._path} is no checkpoint of LAION-CLAP")
+        self._state = state
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Embeddings ``(texts, 512)`` float32, each row of Euclidean length 1."""
+        return self.encode_tokens(self._tokeniser(texts))
+
+    @torch.no_grad()
+    def encode_tokens(self, ids: Tensor) -> NDArray[np.float32]:
+        """As :meth:`encode`, of token numbers ``(texts, 77)`` padded with 1."""
+        _, embeddings = self._text(ids)
+        return np.asarray(embeddings.numpy(), dtype=np.float32)
+
+    @torch.no_grad()
+    def encode_sounds(self, sounds: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Embeddings ``(sounds, 512)``, of length 1, of mono sounds ``(samples,)`` at 48 kHz."""
+        rows = [self._audio(torch.from_numpy(sound)[None])[0] for sound in sounds]
+        return np.asarray(torch.stack(rows).numpy(), dtype=np.float32)
+
+    @cached_property
+    def _tokeniser(self) -> Tokeniser:
+        return Tokeniser(self._vocabulary)
+
+    @cached_property
+    def _text(self) -> ClapText:
+        return self._branch(ClapText.from_state, "text")
+
+    @cached_property
+    def _audio(self) -> ClapAudio:
+        return self._branch(ClapAudio.from_state, "audio")
+
+    def _branch(self, load: Callable[[State], Branch], part: str) -> Branch:
+        own = f"{part}_branch.", f"{part}_projection."
+        try:
+            return load({key: self._state[key] for key in self._state if key.startswith(own)})
+        except ValueError as error:
+            raise ValueError(f"{self._path} is no checkpoint of LAION-CLAP: {error}") from error
+
+
+def _from_hub() -> Path:
+    try:
+        from huggingface_hub import hf_hub_download
+    except ImportError as error:
+        raise no_transformers() from error
+    try:
+        return Path(hf_hub_download(_HUB, _FILE))
+    except Exception as error:  # of the hub or the network: many unrelated kinds
+        reason = str(error).partition("\n")[0][:120]
+        raise OSError(
+            f"the weights of {CLAP} cannot be loaded from {_HUB} ({reason}); give the file {_FILE}"
+        ) from error
