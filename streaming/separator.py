@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..runtime.bundle import Bundle
 from ..runtime.errors import QueryError
-from ..runtime.queries import conditioning_for
+from ..runtime.queries import Loader, conditioning_for
 from .latency import Latency
 from .offline import separate_array
 from .processor import Mode, Outputs, Processor
@@ -38,7 +38,8 @@ class Separator:
     `negatives` name sounds that might be taken for one of them and are not wanted; they count to
     the residual. `model` is the name of a shipped one, a path or an opened bundle. `mode` "keep" is
     to hear the queries, "remove" all but them. `linked` gives all channels the same masks, which
-    keeps a stereo image; else each has its own. `device` and `threads` are those of `Session`.
+    keeps a stereo image; else each has its own. `device` and `threads` are those of `Session`,
+    `load` is that of `conditioning_for`.
 
     Audio is floating point, full scale 1.0, (frames,) or (frames, channels), at any rate that is
     given with it in Hertz; what comes out is float32 of the same shape.
@@ -56,10 +57,11 @@ class Separator:
         linked: bool = True,
         device: str = "auto",
         threads: int = 1,
+        load: Loader | None = None,
     ) -> None:
         self.bundle = model if isinstance(model, Bundle) else Bundle.open(model)
         self.mode, self.linked = mode, linked
-        self._device, self._threads = device, threads
+        self._device, self._threads, self._load = device, threads, load
         self._made: WeakSet[Processor] = WeakSet()
         self._offline: dict[Outputs, Processor] = {}
         words, unwanted = _words(*queries), _words(negatives)
@@ -139,7 +141,7 @@ class Separator:
             raise QueryError(
                 f"{RESIDUAL!r} is what the rest is called; ask for a sound by another word"
             )
-        return conditioning_for(self.bundle, queries, negatives)
+        return conditioning_for(self.bundle, queries, negatives, load=self._load)
 
     def _for_recordings(self, outputs: Outputs) -> Processor:
         """The one that is kept from recording to recording: loading a model takes 0.1 s."""

@@ -1,7 +1,7 @@
 """The separator does what the parts below it do, for audio of every form, or says why not."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from soloist.runtime.bundle import Bundle
 from soloist.runtime.errors import BundleError, QueryError
-from soloist.runtime.queries import conditioning_for
+from soloist.runtime.queries import TextEncoder, conditioning_for
 from soloist.streaming.offline import separate_array
-from soloist.streaming.processor import Processor
+from soloist.streaming.processor import Mode, Processor
 from soloist.streaming.separator import Separator
 
 Audio = NDArray[np.float32]
@@ -106,6 +106,21 @@ def test_a_stream_in_any_blocks_is_the_recording_delayed(
     np.testing.assert_array_equal(stream[late:], whole)
 
 
+@pytest.mark.parametrize("rate", [44_100, 96_000])
+def test_a_stream_at_another_rate(bundle: Bundle, rate: int) -> None:
+    audio = noise(9000, 2)
+    pieces = np.split(audio, [1, 700, 701, 4096])
+    heard = [
+        np.concatenate(list(Separator("piano", model=bundle, mode=mode).blocks(p, rate, tail=True)))
+        for mode in get_args(Mode)
+        for p in (pieces, [audio])
+    ]
+    np.testing.assert_array_equal(heard[0], heard[1])
+    late = Separator("piano", model=bundle).latency(rate)
+    assert late.sample_rate == rate and len(heard[0]) == len(audio) + late.total
+    np.testing.assert_allclose((heard[0] + heard[2])[late.total :], audio, atol=1e-6)
+
+
 def test_a_promised_block_size_is_less_late(bundle: Bundle) -> None:
     audio, separator = noise(1280)[:, 0], Separator("piano", model=bundle)
     late = separator.latency(RATE, 128).total
@@ -176,6 +191,12 @@ def test_what_cannot_be_asked_for_is_refused(bundle: Bundle) -> None:
     separator = Separator("piano", model=bundle)
     with pytest.raises(ValueError, match=r"found 2 queries and 0 negatives, .* made for 1 and 0"):
         separator.ask("piano", "dog")
-    with pytest.raises(QueryError):
+    with pytest.raises(QueryError, match="'toy-encoder' does not ship"):
         separator.ask("words that it does not know")
     assert separator.queries == ("piano",)
+
+    def load(name: str) -> TextEncoder:
+        raise ImportError(f"no {name} today")
+
+    with pytest.raises(QueryError, match="no toy-encoder today"):
+        Separator("words that it does not know", model=bundle, load=load)
