@@ -7,6 +7,7 @@
 - `session`: one hop a call, on CPU or CUDA
 - `queries`: words to the conditioning a session takes; `sentence_encoder`: for any words
 - below them `records` (JSON, strictly), `ort` (onnxruntime, set up for live use), `denormals`
+- `admission`: what a file from a stranger may hold, with `operators` and `protobuf`
 
 Importing this package loads nothing; numpy and onnxruntime come with the modules that need them.
 """

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import onnxruntime
 
+from .admission import MAX_CONDITIONING, MAX_STATE
 from .conditioner import Conditioner
 from .errors import BundleError
-from .ort import open_cpu
+from .ort import open_cpu, run_in_time
 from .spec import Spec
 from .vocabulary import Vocabulary
 
@@ -52,7 +54,7 @@ class Bundle:
         """Open a bundle by the name of a shipped one or by its path (a shipped name wins).
 
         Raises `BundleError` if there is no such file, it is not ONNX, carries no spec, or its
-        graph is not the one that the spec promises.
+        graph is not the one that the spec promises; it is run once to see.
         """
         path = _find(name)
         session = open_cpu(path, optimise=False)
@@ -65,14 +67,16 @@ class Bundle:
         try:
             spec = Spec.from_json(metadata["soloist"])
             sizes = _check_graph(session, spec)
+            _try(session, spec, sizes)
         except BundleError as error:
             raise BundleError(f"{path}: {error}") from error
         return cls(path, spec, metadata, sizes.get("S", 0), sizes.get("D", 0))
 
     @property
     def card(self) -> str | None:
-        """The model card, Markdown, if the bundle carries one."""
-        return self.metadata.get("soloist.card")
+        """The model card, Markdown, if the bundle carries one; without what a terminal obeys."""
+        card = self.metadata.get("soloist.card")
+        return card and "".join(c for c in card if c.isprintable() or c in "\n\t")
 
     @property
     def encoder(self) -> str:
@@ -152,7 +156,34 @@ def _check_graph(session: onnxruntime.InferenceSession, spec: Spec) -> dict[str,
     _check_nodes("inputs", session.get_inputs(), inputs, sizes)
     _check_nodes("inputs with a default", overridable, defaults, sizes)
     _check_nodes("outputs", session.get_outputs(), outputs, sizes)
+    for name, limit in (("S", MAX_STATE), ("D", MAX_CONDITIONING)):
+        if sizes.get(name, 0) > limit:
+            raise BundleError(f"the graph's {name} is {sizes[name]}, at most {limit} are taken")
     return sizes
+
+
+def _try(session: onnxruntime.InferenceSession, spec: Spec, sizes: dict[str, int]) -> None:
+    """Run the graph once, on silence and as it stands: what comes out is what was promised.
+
+    Optimising it comes later and runs, with no limit of time, such parts of it as hear nothing.
+    """
+    bins, queries = spec.frames.bins, len(spec.queries)
+    inputs: dict[str, tuple[int, ...]]
+    expected: dict[str, tuple[int, ...]]
+    if spec.kind == "streaming":
+        inputs = {"spectrum": (1, bins, 2), "state": (1, sizes["S"])}
+        expected = {"stems": (1, queries, bins, 2), "next_state": (1, sizes["S"])}
+    else:
+        inputs = {"spectrogram": (1, bins, spec.window_frames or 0, 2)}
+        expected = {"masks": (1, queries, bins, spec.emitted_frames or 0)}
+    silence = {name: np.zeros(shape, np.float32) for name, shape in inputs.items()}
+    found = run_in_time(lambda options: session.run(list(expected), silence, options))
+    for (name, shape), output in zip(expected.items(), found, strict=True):
+        if output.shape[: len(shape)] != shape:
+            raise BundleError(
+                f"the graph makes {name} of {list(output.shape)}, expected {list(shape)}; "
+                "export the bundle again"
+            )
 
 
 def _check_nodes(

@@ -7,7 +7,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from .errors import BundleError
-from .ort import open_cpu
+from .ort import open_cpu, run_in_time
 
 
 class Conditioner:
@@ -25,12 +25,21 @@ class Conditioner:
     def __call__(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
         """Conditioning [N, D] of `embeddings` [N, E], both float32.
 
-        Raises `ValueError` for embeddings of another size than the network was made for.
+        Raises `ValueError` for embeddings of another size than the network was made for, and
+        `BundleError` if it does not make N rows of D finite numbers of them.
         """
         if embeddings.ndim != 2 or embeddings.shape[1] != self.embedding_size:
             raise ValueError(f"embeddings are {embeddings.shape}, not [N, {self.embedding_size}]")
-        (conditioning,) = self._session.run(None, {"embedding": embeddings})
-        return np.asarray(conditioning, dtype=np.float32)
+        inputs = {"embedding": embeddings}
+        found = run_in_time(lambda options: self._session.run(None, inputs, options))
+        conditioning = np.asarray(found[0], dtype=np.float32)
+        expected = (len(embeddings), self.conditioning_size)
+        if conditioning.shape != expected or not np.isfinite(conditioning).all():
+            raise BundleError(
+                f"the bundle's conditioner made {conditioning.shape} numbers, expected {expected} "
+                "finite ones; export the bundle again"
+            )
+        return conditioning
 
 
 def _width(name: str, nodes: Sequence[onnxruntime.NodeArg]) -> int:

@@ -16,9 +16,22 @@ from typing import ClassVar
 
 
 class SoloistError(Exception):
-    """A fault that is explained to the user in one line, without a traceback."""
+    """A fault that is explained to the user in one line, without a traceback.
+
+    What a message quotes may come from a stranger's file: line breaks in it become spaces, and what
+    a terminal would obey instead of show is spelled out.
+    """
 
     exit_code: ClassVar[int] = 2
+
+    def __init__(self, message: str) -> None:
+        super().__init__("".join(map(_shown, message)))
+
+
+def _shown(letter: str) -> str:
+    if letter.isprintable():
+        return letter
+    return " " if letter.isspace() else letter.encode("unicode_escape").decode()
 
 
 class BundleError(SoloistError):

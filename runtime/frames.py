@@ -35,6 +35,9 @@ from .errors import BundleError
 
 Padding = Literal["causal", "zeros", "reflect"]
 
+MAX_N_FFT = 1 << 16
+"""More than a second at 48 kHz: no network takes frames this long."""
+
 
 @dataclass(frozen=True)
 class Frames:
@@ -59,6 +62,8 @@ class Frames:
                 f"frames: n_fft {self.n_fft} and hop {self.hop} do not fit; "
                 "n_fft must be even and at least two hops, the hop at least 1"
             )
+        if self.n_fft > MAX_N_FFT:
+            raise BundleError(f"frames: n_fft {self.n_fft}, at most {MAX_N_FFT} are transformed")
         for name in (self.analysis, self.synthesis):
             if name not in _WINDOWS:
                 known = ", ".join(sorted(_WINDOWS))

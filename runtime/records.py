@@ -5,12 +5,18 @@ may be is the business of the class's `__post_init__`.
 """
 
 import json
+import math
 import types
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from .errors import BundleError
+
+MAX_VALUES = 1_000_000
+"""Of one JSON text; each takes some tens of bytes once it is read."""
+MAX_DEPTH = 32
+"""Lists and objects inside each other."""
 
 Record = TypeVar("Record")
 
@@ -20,8 +26,13 @@ _SCALARS = {str: "text", int: "a whole number", bool: "true or false", float: "a
 def parse_object(text: str, where: str) -> dict[str, Any]:
     """Parse JSON `text` that must be an object; `where` names it in the `BundleError` otherwise."""
     try:
-        value = json.loads(text, parse_constant=_refuse_constant)
-    except ValueError as error:
+        if sum(map(text.count, "[{,")) > MAX_VALUES:
+            raise ValueError(f"more than {MAX_VALUES} values")
+        value = json.loads(
+            text, parse_constant=_refuse_constant, parse_float=_finite, parse_int=_short
+        )
+        _check_tree(value, MAX_DEPTH)
+    except (ValueError, RecursionError) as error:  # the second for lists in lists in lists
         raise BundleError(f"{where} is not JSON ({error}); export the bundle again") from error
     if not isinstance(value, dict):
         raise _wrong_type(value, "an object", where)
@@ -30,6 +41,32 @@ def parse_object(text: str, where: str) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not a JSON number")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise ValueError(f"{digits:.20} is beyond all numbers")
+    return number
+
+
+def _short(digits: str) -> int:
+    if len(digits) > 100:  # with 309 no float holds it any more, with 4300 Python prints it not
+        raise ValueError(f"{digits:.20} is beyond all numbers")
+    return int(digits)
+
+
+def _check_tree(value: object, depth: int) -> None:
+    """Raise `ValueError` for what can be said in JSON and neither printed nor written anew."""
+    if isinstance(value, str):
+        value.encode()  # halves of a letter, each escaped by itself, are no text
+    elif isinstance(value, list | dict):
+        if depth == 0:
+            raise ValueError(f"more than {MAX_DEPTH} lists inside each other")
+        for item in value:
+            _check_tree(item, depth - 1)
+        for item in value.values() if isinstance(value, dict) else ():
+            _check_tree(item, depth - 1)
 
 
 def decode(cls: type[Record], value: object, where: str) -> Record:

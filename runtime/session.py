@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from .bundle import Bundle
 from .denormals import FlushDenormals
 from .errors import BundleError
-from .ort import open_for
+from .ort import open_for, run_in_time
 from .spec import Spec
 
 Floats = NDArray[np.float32]
@@ -98,6 +98,7 @@ class Session:
         self._conditioning: onnxruntime.OrtValue | None = None
         if conditioning is not None:
             self.set_conditioning(conditioning)
+        self._try()
 
     def step(self) -> None:
         """Advance one hop: `spectrum` and the state become `stems` and the next state.
@@ -109,6 +110,16 @@ class Session:
         with self._flush:
             self._session.run_with_iobinding(self._current)
         self._current, self._next = self._next, self._current
+
+    def _try(self) -> None:
+        """One run, whose results are forgotten: each other hop takes the same work and memory.
+
+        It also makes the allocations that would make the first one late.
+        """
+        with self._flush:
+            run_in_time(lambda options: self._session.run_with_iobinding(self._current, options))
+        self.stems.fill(0.0)
+        self.reset()
 
     def reset(self) -> None:
         """Forget the past: back to the zero state. Queries stay. Audio thread, between steps."""

@@ -21,6 +21,14 @@ FORMAT = 1
 Kind = Literal["streaming", "windowed"]
 Fill = Literal["zeros", "repeat"]
 
+MAX_QUERIES = 256
+MAX_TEXT = 1000
+"""Letters of one name, licence and the like."""
+RATES = range(1_000, 768_001)
+"""Sample rates in Hertz, twice what any converter does."""
+MAX_BLOCK = 1 << 24
+"""Samples that a windowed network may want at once: almost six minutes at 48 kHz."""
+
 _WHERE = "bundle spec"
 _WINDOWED = (
     "window_samples",
@@ -51,6 +59,8 @@ class Query:
 
     def __post_init__(self) -> None:
         _check(self.name.strip() != "", "a query's name", self.name, "some text")
+        for text in (self.name, *self.positive, *self.negative, self.encoder):
+            _check_text("a query", text)
         _check(len(self.positive) > 0, f"query {self.name!r}: positive", (), "one word or more")
         _check_digest(f"query {self.name!r}: embedding_sha256", self.embedding_sha256)
 
@@ -101,14 +111,23 @@ class Spec:
         _check(self.format == FORMAT, "format", self.format, f"{FORMAT}; update Soloist")
         _check(self.name.strip() != "", "name", self.name, "some text")
         _check(self.kind in get_args(Kind), "kind", self.kind, " or ".join(get_args(Kind)))
-        _check(self.sample_rate > 0, "sample_rate", self.sample_rate, "a positive rate in Hertz")
+        _check(
+            self.sample_rate in RATES,
+            "sample_rate",
+            self.sample_rate,
+            f"{RATES[0]} to {RATES[-1]} Hertz",
+        )
         _check_digest("checkpoint_sha256", self.checkpoint_sha256)
-        _check(len(self.queries) > 0, "queries", self.queries, "one query or more")
+        for key in ("name", "architecture", "version", "license", "created_with"):
+            _check_text(key, getattr(self, key))
+        count = len(self.queries)
+        _check(1 <= count <= MAX_QUERIES, "queries", count, f"one query to {MAX_QUERIES}")
         names = [query.name for query in self.queries]
         _check(len(set(names)) == len(names), "queries", names, "names that all differ")
         encoders = sorted({query.encoder for query in self.queries})
         _check(len(encoders) == 1, "queries", encoders, "one and the same encoder")
         for key, figure in self.parity.items():
+            _check_text("parity", key)
             _check(math.isfinite(figure), f"parity.{key}", figure, "a finite number")
         if self.kind == "streaming":
             self._check_streaming()
@@ -129,6 +148,8 @@ class Spec:
         for key in _WINDOWED:
             value = getattr(self, key)
             _check(value is not None, key, value, "a value in a windowed bundle")
+        samples = self.window_samples or 0
+        _check(samples <= MAX_BLOCK, "window_samples", samples, f"{MAX_BLOCK} at most")
         _check(self.fill in get_args(Fill), "fill", self.fill, " or ".join(get_args(Fill)))
         try:
             schedule = self.schedule()
@@ -194,6 +215,11 @@ class Spec:
 def _check(holds: bool, what: str, found: object, expected: str) -> None:
     if not holds:
         raise BundleError(f"{_WHERE}: {what}: found {found!r:.60}, expected {expected}")
+
+
+def _check_text(what: str, found: str) -> None:
+    fits = len(found) <= MAX_TEXT and found.isprintable()
+    _check(fits, what, found, f"up to {MAX_TEXT} letters on one line")
 
 
 def _check_digest(what: str, found: str) -> None:

@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from .errors import BundleError
 from .records import decode, parse_object
 
+MAX_PHRASE_LETTERS = 200
+"""Comparing spellings takes time by the square of it."""
+
 _WHERE = "bundle vocabulary"
 _STORED = np.dtype("<f2")  # half the bytes; rounding turns a unit vector by 0.02 degrees
 
@@ -45,6 +48,12 @@ class Vocabulary:
             )
         if not np.isfinite(self.embeddings).all():
             raise BundleError(f"{_WHERE}: embeddings are not finite; export the bundle again")
+        for text in (self.encoder, *self.phrases, *self.classes):
+            if not text.isprintable() or len(text) > MAX_PHRASE_LETTERS:
+                raise BundleError(
+                    f"{_WHERE}: {text!r:.60} is no phrase; expected up to {MAX_PHRASE_LETTERS} "
+                    "letters on one line"
+                )
         strangers = {p for members in self.classes.values() for p in members} - {*self.phrases}
         if strangers:
             raise BundleError(f"{_WHERE}: class phrase {min(strangers)!r} has no embedding")

@@ -245,3 +245,8 @@ def test_a_windowed_spec_of_other_emitted_frames_is_refused(
     onnx.save(model, tmp_path / "other.onnx")
     with pytest.raises(BundleError, match=r"masks is .*20, 1\].*expected .*19, 'M'\]"):
         Bundle.open(tmp_path / "other.onnx")
+
+
+def test_the_card_commands_no_terminal(broken: Callable[..., Path]) -> None:
+    bundle = Bundle.open(broken(set_metadata(soloist_card="# Toy\n\x1b]0;owned\x07\tfine\n")))
+    assert bundle.card == "# Toy\n]0;owned\tfine\n"

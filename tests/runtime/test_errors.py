@@ -21,3 +21,8 @@ def test_bad_input_leaves_with_2(kind: type[SoloistError]) -> None:
 def test_a_lost_device_is_a_device_error_that_leaves_with_3() -> None:
     assert issubclass(DeviceLost, DeviceError)
     assert DeviceLost("message").exit_code == 3
+
+
+def test_a_message_is_one_line_that_a_terminal_only_shows() -> None:
+    found = str(SoloistError("file 'a\x1b[2Jb'\nis\u2028none\x00 \ud800 of ours, Größe 3 µs"))
+    assert found == "file 'a\\x1b[2Jb' is none\\x00 \\ud800 of ours, Größe 3 µs"

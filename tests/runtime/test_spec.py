@@ -50,7 +50,8 @@ WINDOWED = replace(
     fill="repeat",
 )
 
-words = st.text(min_size=1, max_size=20).filter(lambda text: text.strip() != "")
+printable = st.characters(exclude_categories=("C", "Z"))
+words = st.text(printable, min_size=1, max_size=20).filter(lambda text: text.strip() != "")
 digests = st.text("0123456789abcdef", min_size=64, max_size=64)
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(-1e9, 1e9) | st.text(max_size=5),
@@ -69,14 +70,16 @@ def specs(draw: st.DrawFn) -> Spec:
     queries = [Query(n, draw(phrases), draw(phrases), encoder, draw(digests)) for n in names]
     common: dict[str, Any] = {
         "name": draw(words),
-        "license": draw(st.text()),
+        "license": draw(st.text(printable)),
         "checkpoint_sha256": draw(digests),
         "training": draw(st.dictionaries(st.text(max_size=5), json_values, max_size=3)),
-        "sample_rate": draw(st.integers(1, 384_000)),
+        "sample_rate": draw(st.integers(1_000, 768_000)),
         "frames": Frames(2 * (hop + draw(st.integers(0, 4096))), hop),
         "queries": tuple(queries),
         "residual": draw(st.booleans()),
-        "parity": draw(st.dictionaries(st.text(max_size=5), st.floats(-1e9, 1e9), max_size=3)),
+        "parity": draw(
+            st.dictionaries(st.text(printable, max_size=5), st.floats(-1e9, 1e9), max_size=3)
+        ),
     }
     if draw(st.booleans()):
         return replace(STREAMING, latency_samples=2 * hop, **common)
@@ -232,3 +235,55 @@ def test_figures_that_json_cannot_say_are_refused_when_written(figure: float) ->
         replace(STREAMING, parity={"snr_db": figure})
     with pytest.raises(BundleError, match="training is not JSON"):
         replace(STREAMING, training={"loss": figure}).to_json()
+
+
+@pytest.mark.parametrize(
+    ("training", "wrong"),
+    [
+        ("[" * 100_000, "not JSON"),
+        ("[" * 40 + "]" * 40, "more than 32 lists inside each other"),
+        ('{"a": ' * 40 + "1" + "}" * 40, "more than 32 lists inside each other"),
+        ("[" + "0," * 1_000_001 + "0]", "more than 1000000 values"),
+        ("1" * 200, "beyond all numbers"),
+        ("1e999", "1e999 is beyond all numbers"),
+        ("-1e999", "-1e999 is beyond all numbers"),
+        ("NaN", "NaN is not a JSON number"),
+        (r'"\ud800"', "surrogates not allowed"),
+        (r'{"\udfff": 1}', "surrogates not allowed"),
+    ],
+)
+def test_json_made_to_harm(training: str, wrong: str) -> None:
+    text = replace(STREAMING, training={}).to_json()
+    text = text.replace('"training": {}', f'"training": {training}')
+    assert training in text
+    with pytest.raises(BundleError, match=wrong):
+        Spec.from_json(text)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "wrong"),
+    [
+        ("license", "\x1b]0;owned\x07", "letters on one line"),
+        ("name", "solo\nsoloist: all is well", "letters on one line"),
+        ("architecture", "a" * 1001, "up to 1000 letters"),
+        ("sample_rate", 10**50, "1000 to 768000 Hertz"),
+        ("sample_rate", 1, "1000 to 768000 Hertz"),
+    ],
+)
+def test_values_made_to_harm(key: str, value: object, wrong: str) -> None:
+    record = json.loads(STREAMING.to_json()) | {key: value}
+    with pytest.raises(BundleError, match=wrong):
+        Spec.from_json(json.dumps(record))
+
+
+def test_more_queries_than_anybody_asks() -> None:
+    many = tuple(replace(STREAMING.queries[0], name=str(n)) for n in range(257))
+    with pytest.raises(BundleError, match="found 257, expected one query to 256"):
+        replace(STREAMING, queries=many)
+
+
+def test_frames_and_blocks_longer_than_any() -> None:
+    with pytest.raises(BundleError, match="at most 65536 are transformed"):
+        Frames(1 << 17, 128)
+    with pytest.raises(BundleError, match="expected 16777216 at most"):
+        replace(WINDOWED, window_samples=(1 << 24) + 1)

@@ -17,7 +17,12 @@ WORDS = Vocabulary("toy", PHRASES, EMBEDDINGS, {"dog": PHRASES[:2], "drums": ["d
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.lists(st.text(max_size=12), unique=True, max_size=8), st.integers(1, 5))
+@given(
+    st.lists(
+        st.text(st.characters(exclude_categories=("C", "Z")), max_size=12), unique=True, max_size=8
+    ),
+    st.integers(1, 5),
+)
 def test_any_vocabulary_comes_back_from_its_json(phrases: list[str], dimension: int) -> None:
     embeddings = np.random.default_rng(0).standard_normal((len(phrases), dimension))
     classes = {"all": phrases, "none": []}
@@ -84,3 +89,14 @@ def test_broken_json_is_named(key: str, value: object, complaint: str) -> None:
     record = json.loads(WORDS.to_json()) | {key: value}
     with pytest.raises(BundleError, match=complaint):
         Vocabulary.from_json(json.dumps(record))
+
+
+@pytest.mark.parametrize("phrase", ["a\x1b[2J", "two\nlines", "a" * 201])
+def test_phrases_that_are_none(phrase: str) -> None:
+    for encoder, phrases, classes in (
+        ("toy", [phrase], {}),
+        ("toy", ["dog"], {phrase: ["dog"]}),
+        (phrase, ["dog"], {}),
+    ):
+        with pytest.raises(BundleError, match="is no phrase; expected up to 200 letters"):
+            Vocabulary(encoder, phrases, np.ones((1, 2)), classes)
