@@ -90,6 +90,10 @@ def live(
     latency: Annotated[
         str, typer.Option("--latency", metavar="low|high|SECONDS", help="A hint to the driver.")
     ] = "low",
+    wait: Annotated[
+        bool,
+        typer.Option("--wait", help="Never skip the network when late: for JACK's freewheel mode."),
+    ] = False,
     device: Device = "auto",
     duration: Annotated[
         float | None, typer.Option("--duration", min=0.0, help="Seconds; else until Ctrl-C.")
@@ -119,6 +123,7 @@ def live(
         block_size=block_size,
         channels=channels,
         latency=_latency_hint(latency),
+        wait=wait,
     )
     title = f"{bundle.spec.name}, {'keep' if keep else 'remove'} {', '.join(asked.words)}"
     title += "".join(

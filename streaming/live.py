@@ -49,7 +49,8 @@ class LiveStream:
     Devices by index, by words of their name or None for the system's default. `sample_rate` in Hz,
     None for the model's, which is the only one a Processor takes. `block_size` in frames, 0 lets
     the driver decide. `latency` is PortAudio's suggestion to the driver: "low", "high" or seconds.
-    `channels` as in `channel_map`.
+    `channels` as in `channel_map`. `wait` computes every hop, however late, for a server that waits
+    as well, such as JACK in freewheel mode; else a late block does without the network.
 
     Every method belongs to the main thread. Raises DeviceError where a device is unknown, absent
     or refuses the settings.
@@ -65,6 +66,7 @@ class LiveStream:
         block_size: int = 0,
         channels: int | None = None,
         latency: str | float = "low",
+        wait: bool = False,
     ) -> None:
         if sample_rate not in (None, processor.sample_rate):
             raise DeviceError(
@@ -85,6 +87,7 @@ class LiveStream:
         self.fault: Exception | None = None  # the first one a callback met
         self.processor = processor
         self._latency_hint = latency
+        self._wait = wait
         self._stream: Any = None
         self._learned = 0  # frames of the first callback
         self._varies = False
@@ -123,7 +126,7 @@ class LiveStream:
             _MAX_BLOCK,
             self.input_channels,
             block=self.block_size or None,
-            realtime=True,
+            realtime=not self._wait,
         )
         self._warm_up()
         self._quieten_interpreter()

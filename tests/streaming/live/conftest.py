@@ -292,7 +292,7 @@ def play_through(run_live: RunLive) -> Callable[..., Recording]:
             clients.callback(player.close)
             recorder = Recorder(server, "rec", heard, transport)
             clients.callback(recorder.close)
-            live = run_live(server, "-i", "daw", "-o", "rec", *arguments)
+            live = run_live(server, "-i", "daw", "-o", "rec", "--wait", *arguments)
             live.wait_for("READY")
             # A cycle's first frame, so far ahead that no client can have passed it unawares.
             transport.start = recorder.client.last_frame_time + 100 * server.period

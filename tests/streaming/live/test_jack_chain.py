@@ -65,7 +65,10 @@ def test_live_equals_offline(
     for name, samples in parts.items():
         assert re.search(f" {name} +{samples} samples", recording.text)
     assert np.abs(recording.audio).max() > 0.1
-    assert ways_to_match(Processor(toy.bundle), audio, recording.audio, delay, period) == 1
+    assert (
+        ways_to_match(Processor(toy.bundle, linked=True), audio, recording.audio, delay, period)
+        == 1
+    )
     assert recording.code == 130
 
 
@@ -80,7 +83,9 @@ def test_fixed_block_size_costs_one_more_block(
         server, audio, "--model", str(toy.path), "--block-size", "480", outputs=2
     )
     delay = 2 * HOP - 32 + 480
-    assert ways_to_match(Processor(toy.bundle), audio, recording.audio, delay, 480) == 1
+    assert (
+        ways_to_match(Processor(toy.bundle, linked=True), audio, recording.audio, delay, 480) == 1
+    )
 
 
 def test_words_and_remove_and_mono_to_both_outputs(
