@@ -82,7 +82,13 @@ def live(
     ] = 0,
     sample_rate: Annotated[
         int | None,
-        typer.Option("--sample-rate", "--samplerate", "-r", min=1, help="Hertz; else the model's."),
+        typer.Option(
+            "--sample-rate",
+            "--samplerate",
+            "-r",
+            min=1,
+            help="Hertz; else the model's, or the devices' own where they lack that.",
+        ),
     ] = None,
     channels: Annotated[
         int | None, typer.Option("--channels", "-c", min=1, help="Else what both devices have.")

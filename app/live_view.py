@@ -100,6 +100,9 @@ def print_header(stream: LiveStream, title: str) -> None:
         f"  audio    {stream.sample_rate} Hz, blocks of {meters.block} frames "
         f"({meters.block_ms:.2f} ms)"
     )
+    model_rate = stream.processor.sample_rate
+    if stream.sample_rate != model_rate:
+        say(f"           resampled to the model's {model_rate} Hz and back")
     say(f"  network  on {stream.processor.provider}")
     _print_latency(stream.latency)
 

@@ -9,6 +9,7 @@ starts PortAudio, which looks for sound servers.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import ModuleType
@@ -147,6 +148,19 @@ def preflight(
             check(device.index, channels=channels, dtype="float32", samplerate=sample_rate)
         except sounddevice.PortAudioError as error:
             raise explain(error, f"{kind} {device.label!r}", sample_rate, device) from error
+
+
+def common_rate(
+    source: Device, sink: Device, preferred: int, input_channels: int, output_channels: int
+) -> int:
+    """The preferred rate in Hertz where both devices run at it, else one that is their own.
+    Raises DeviceError as `preflight` for the preferred one where there is none."""
+    for rate in (preferred, round(sink.sample_rate), round(source.sample_rate)):
+        with contextlib.suppress(DeviceError):
+            preflight(source, sink, rate, input_channels, output_channels)
+            return rate
+    preflight(source, sink, preferred, input_channels, output_channels)
+    return preferred
 
 
 def channel_map(source: Device, sink: Device, channels: int | None) -> tuple[int, int]:

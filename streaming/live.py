@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from ..runtime.errors import DeviceError, DeviceLost
 from .budget import LatencyBudget, believable_frames
 from .counters import Counters
-from .devices import channel_map, explain, find_device, portaudio, preflight
+from .devices import channel_map, common_rate, explain, find_device, portaudio, preflight
 from .meters import MeterBoard, Meters
 from .processor import Processor
 
@@ -47,10 +47,11 @@ class LiveStream:
     """Audio from `input_device` through `processor` to `output_device`.
 
     Devices by index, by words of their name or None for the system's default. `sample_rate` in Hz,
-    None for the model's, which is the only one a Processor takes. `block_size` in frames, 0 lets
-    the driver decide. `latency` is PortAudio's suggestion to the driver: "low", "high" or seconds.
-    `channels` as in `channel_map`. `wait` computes every hop, however late, for a server that waits
-    as well, such as JACK in freewheel mode; else a late block does without the network.
+    None for the model's where both devices have it and else for one of theirs, which the processor
+    resamples. `block_size` in frames, 0 lets the driver decide. `latency` is PortAudio's suggestion
+    to the driver: "low", "high" or seconds. `channels` as in `channel_map`. `wait` computes every
+    hop, however late, for a server that waits as well, such as JACK in freewheel mode; else a late
+    block does without the network.
 
     Every method belongs to the main thread. Raises DeviceError where a device is unknown, absent
     or refuses the settings.
@@ -68,11 +69,6 @@ class LiveStream:
         latency: str | float = "low",
         wait: bool = False,
     ) -> None:
-        if sample_rate not in (None, processor.sample_rate):
-            raise DeviceError(
-                f"the model works at {processor.sample_rate} Hz and live audio is not resampled, "
-                f"found --sample-rate {sample_rate}: leave it out"
-            )
         if block_size < 0 or block_size > _MAX_BLOCK:
             raise DeviceError(
                 f"--block-size takes 1 to {_MAX_BLOCK} frames, or 0 for the driver's, "
@@ -80,8 +76,13 @@ class LiveStream:
             )
         self.source = find_device("input", input_device)
         self.sink = find_device("output", output_device)
-        self.sample_rate = processor.sample_rate
         self.input_channels, self.output_channels = channel_map(self.source, self.sink, channels)
+        opened = (self.input_channels, self.output_channels)
+        if sample_rate is None:
+            self.sample_rate = common_rate(self.source, self.sink, processor.sample_rate, *opened)
+        else:
+            self.sample_rate = sample_rate
+            preflight(self.source, self.sink, sample_rate, *opened)
         self.block_size = block_size
         self.board = MeterBoard(self.sample_rate)
         self.fault: Exception | None = None  # the first one a callback met
@@ -93,9 +94,6 @@ class LiveStream:
         self._varies = False
         self._last_callback_ns = 0
         self._habits: tuple[bool, float] | None = None
-        preflight(
-            self.source, self.sink, self.sample_rate, self.input_channels, self.output_channels
-        )
 
     @property
     def active(self) -> bool:
@@ -121,13 +119,16 @@ class LiveStream:
     def start(self) -> None:
         """Prepares and warms up the processor, opens the devices, waits for the first block.
         Once in a stream's life; `stop` belongs after it even when it raised."""
-        self.processor.prepare(
-            self.sample_rate,
-            _MAX_BLOCK,
-            self.input_channels,
-            block=self.block_size or None,
-            realtime=not self._wait,
-        )
+        try:
+            self.processor.prepare(
+                self.sample_rate,
+                _MAX_BLOCK,
+                self.input_channels,
+                block=self.block_size or None,
+                realtime=not self._wait,
+            )
+        except ValueError as error:  # a rate, or too many channels, that cannot be resampled
+            raise DeviceError(str(error)) from error
         self._warm_up()
         self._quieten_interpreter()
         self._last_callback_ns = time.perf_counter_ns()

@@ -249,10 +249,60 @@ def test_settings_reach_the_driver(open_stream: OpenStream) -> None:
     assert settings["dtype"] == "float32"
 
 
+def test_another_rate_is_resampled(
+    open_stream: OpenStream, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What no network changes comes back as it was, at the delay that is shown."""
+    stream = open_stream(sample_rate=44100)
+    assert stream._stream.settings["samplerate"] == 44100
+    assert stream.read_meters().block_ms == pytest.approx(64 / 44.1)
+    low = np.sin(2 * np.pi * 440 / 44100 * np.arange(64 * 200)).astype(np.float32)
+    audio = np.stack([low, -0.5 * low], axis=1)
+    heard = played(stream, audio, 64)
+    delay = stream.latency.processing.total
+    np.testing.assert_allclose(heard[delay + 2000 :], audio[2000:-delay], atol=1e-4)
+    assert stream.counters.shortfall == 0
+    print_header(stream, "toy")
+    shown = capsys.readouterr().err
+    assert "44100 Hz, blocks of 64 frames (1.45 ms)\n" in shown
+    assert "resampled to the model's 48000 Hz and back" in shown
+    assert f"resampler            {dict(stream.latency.whole.parts)['resampler']} samples" in shown
+
+
+@pytest.mark.parametrize(
+    ("refused", "opened"), [([], 48000), ([48000], 44100), ([48000, 44100], 96000)]
+)
+def test_devices_without_the_models_rate_play_at_their_own(
+    open_stream: OpenStream, sounddevice: SimpleNamespace, refused: list[int], opened: int
+) -> None:
+    def check(*_: object, samplerate: int, **__: object) -> None:
+        if samplerate in refused:
+            raise PortAudioError("Invalid sample rate", -9997)
+
+    sounddevice.check_input_settings = sounddevice.check_output_settings = check
+    mic, desk = sounddevice.query_devices()
+    mic["default_samplerate"], desk["default_samplerate"] = 96000.0, 44100.0
+    stream = open_stream(width=1, input_device="mic")
+    assert stream.sample_rate == stream._stream.settings["samplerate"] == opened
+
+
+def test_devices_of_no_common_rate_are_refused(
+    open_stream: OpenStream, sounddevice: SimpleNamespace
+) -> None:
+    def check(*_: object, **__: object) -> None:
+        raise PortAudioError("Invalid sample rate", -9997)
+
+    sounddevice.check_input_settings = check
+    with pytest.raises(DeviceError, match="does not run at 48000 Hz"):
+        open_stream()
+    with pytest.raises(DeviceError, match="does not run at 44100 Hz"):
+        open_stream(sample_rate=44100)
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"sample_rate": 44100}, "works at 48000 Hz .* found --sample-rate 44100"),
+        ({"sample_rate": 100}, "found sample rates of 100 and 48000 Hz; one can be at most 256"),
         ({"block_size": 100_000}, "--block-size takes 1 to 8192 frames"),
         ({"channels": 3}, "input 'desk, Fake' has 2 channels, --channels asks for 3"),
         ({"input_device": "no such"}, "no input device matches"),
