@@ -202,7 +202,8 @@ def _check_nodes(
         node = by_name[name]
         # An exporter may leave an output's axis open although it is fixed, never an input's.
         fits = [
-            _fits(found, wanted, sizes) or (what == "outputs" and not isinstance(found, int))
+            _fits(found, wanted, sizes)
+            or (what == "outputs" and wanted != "M" and not isinstance(found, int))
             for found, wanted in zip(node.shape, shape, strict=False)
         ]
         if node.type != "tensor(float)" or len(node.shape) != len(shape) or not all(fits):

@@ -4,6 +4,7 @@
     ├── BundleError           the model file is missing, no bundle, or breaks its own promise
     ├── QueryError            the words cannot be turned into a conditioning
     ├── AudioFileError        an audio file cannot be read or written
+    ├── TooSlowError          the network takes longer than the audio that it is for
     └── DeviceError           an audio or compute device cannot be opened or used
         └── DeviceLost        a device that was running went away (exit code 3)
 
@@ -44,6 +45,10 @@ class QueryError(SoloistError):
 
 class AudioFileError(SoloistError):
     """An audio file cannot be read, holds no usable audio, or cannot be written."""
+
+
+class TooSlowError(SoloistError):
+    """A network cannot keep up with live audio here, however long its windows advance."""
 
 
 class DeviceError(SoloistError):

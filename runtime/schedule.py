@@ -118,6 +118,24 @@ class Schedule:
         """Index, among the emitted frames, of the oldest that is used."""
         return self.longest_advance - self.advance
 
+    def block_start(self, hop: int) -> int:
+        """Sample of the stream with which the newest block begins when hop `hop` has come."""
+        frames = self.frames
+        return (hop + self.ahead + 2 - self.window_frames) * frames.hop - frames.n_fft // 2
+
+    @property
+    def parts(self) -> tuple[tuple[str, int], ...]:
+        """Named parts, in samples, of the delay from an input hop to the same hop, separated."""
+        hop = self.frames.hop
+        return (
+            ("advance", self.advance * hop),
+            ("cross-fade", self.crossfade * hop),
+            ("look-ahead", self.lookahead * hop),
+            ("compute", self.compute * hop),
+            # What centred frames gain against those that end at the newest sample is taken off.
+            ("overlap", self.frames.overlap - (1 + self.ahead) * hop),
+        )
+
     @property
     def latency_samples(self) -> int:
         """Samples from the start of a hop of input to the same samples, separated.

@@ -62,6 +62,8 @@ def test_each_window_has_just_come_when_its_frames_are_due(
     for window in range(3):
         launch = plan.first_launch + window * advance
         newest = newest_frame(plan, launch)
+        first_centre = (newest - (frames - 1) + 1) * block[1] - block[0] // 2
+        assert plan.block_start(launch) == first_centre
         used = range(window * advance, (window + 1) * advance + crossfade)
         assert newest - used[-1] == lookahead
         oldest_in_block = plan.window_frames - 1 - (newest - used[0])
@@ -79,6 +81,7 @@ def test_latency_is_the_delay_and_the_frames_overlap(block: tuple[int, int, int]
     first_of_frame = (now - plan.delay + 1) * hop - n_fft
     # The next frame starts a hop later: these samples are complete, and leave as hop `now` would.
     assert (now + 1) * hop - first_of_frame == plan.latency_samples
+    assert sum(samples for _, samples in plan.parts) == plan.latency_samples - hop
 
 
 @pytest.mark.parametrize(

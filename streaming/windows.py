@@ -1,0 +1,159 @@
+"""Windows: one run of a network each, from a stream's newest block to masks that are ready to use.
+
+They are made on a thread of their own, at their own pace; onnxruntime and numpy let go of the
+interpreter lock while they compute. What goes between that thread and the audio thread, in either
+direction, is one object at a time whose reference is replaced in a single step.
+"""
+
+import threading
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..runtime.network import MaskNetwork
+from ..runtime.schedule import Schedule
+from .blocks import BlockTransform, History
+
+Floats = NDArray[np.float32]
+Trouble = Literal["late", "numbers", "error"]
+
+
+class Order(NamedTuple):
+    """A window to make: `number` from 0 on, in the stream `epoch`, launched by `hop`."""
+
+    epoch: int
+    number: int
+    hop: int
+    conditioning: Floats | None
+
+
+class Result(NamedTuple):
+    """What became of an order: masks in the slot, or the trouble that left it without."""
+
+    epoch: int
+    number: int
+    trouble: Trouble | None
+
+
+class Slot:
+    """Where the masks of a window are put: [advance, channels, queries, bins, 2].
+
+    A real mask stands there twice, for the real and the imaginary part that it multiplies. They
+    are what `result` says, which is written last; the maker may write again when the window after
+    the next has been ordered.
+    """
+
+    def __init__(self, advance: int, stems: Floats) -> None:
+        self.masks: Floats = np.zeros((advance, *stems.shape), np.float32)
+        self.result = Result(-1, -1, "late")
+
+
+@dataclass(slots=True)
+class Clock:
+    """The audio thread's time: which stream it plays, and the hop it is at."""
+
+    epoch: int = 0
+    hop: int = 0
+
+
+class WindowMaker:
+    """Makes windows in the order of their numbers, and lets each take over from the one before.
+
+    The first C frames of a window go from the masks of the window before to its own in a straight
+    line: frame j has (j + 1) / (C + 1) of its own. A window whose predecessor was not made has only
+    its own.
+    """
+
+    def __init__(
+        self,
+        network: MaskNetwork,
+        schedule: Schedule,
+        transform: BlockTransform,
+        history: History,
+        slots: tuple[Slot, Slot],
+    ) -> None:
+        self._network, self._transform, self._history = network, transform, history
+        self._schedule = schedule
+        self._slots = slots
+        crossfade = schedule.crossfade
+        rise = np.arange(1, crossfade + 1) / (crossfade + 1)
+        self._rise = rise.astype(np.float32).reshape(-1, 1, 1, 1, 1)
+        self._tail: Floats | None = None
+        self._tail_of = (-1, -1)
+
+    def make(self, order: Order) -> None:
+        """Make the window that was ordered; raises nothing, trouble is in the slot's result."""
+        slot = self._slots[order.number % 2]
+        try:
+            trouble = self._try(order, slot.masks)
+        except Exception:  # whatever a network may raise: the next window may be better
+            trouble = "error"
+        slot.result = Result(order.epoch, order.number, trouble)
+
+    def _try(self, order: Order, out: Floats) -> Trouble | None:
+        schedule = self._schedule
+        if not self._transform.transform(self._history, schedule.block_start(order.hop)):
+            return "late"
+        masks = self._network(self._transform.spectrogram, order.conditioning)
+        advance, crossfade = schedule.advance, schedule.crossfade
+        used = masks[:, :, :, schedule.first_output :][:, :, :, : advance + crossfade]
+        used = np.moveaxis(used, 3, 0)
+        # One NaN or infinity makes the sum one, too.
+        if not np.isfinite(np.add.reduce(used, axis=None)):
+            return "numbers"
+        np.copyto(out, used[:advance])
+        if self._tail is not None and self._tail_of == (order.epoch, order.number - 1):
+            first = out[:crossfade]
+            first *= self._rise
+            first += self._tail * (1 - self._rise)
+        self._tail, self._tail_of = used[advance:], order[:2]
+        return None
+
+
+class WindowThread:
+    """Makes windows on one thread, in the time that the schedule leaves.
+
+    The audio thread posts orders to a `SimpleQueue`, whose `put` takes no lock and wakes the thread
+    without waiting for it (`Event` and `Condition` share a lock with the thread they wake, and the
+    audio thread would wait for it whenever the other was interrupted while it held it).
+    """
+
+    def __init__(self, maker: WindowMaker, clock: Clock, budget: int) -> None:
+        self._maker, self._clock, self._budget = maker, clock, budget
+        self._orders: SimpleQueue[Order | None] = SimpleQueue()
+        self._usual = 0  # hops that windows took which came in time
+        self._thread = threading.Thread(target=self._work, name="soloist-windows", daemon=True)
+        self._thread.start()
+
+    def post(self, order: Order) -> None:
+        """Order a window. Audio thread."""
+        self._orders.put(order)
+
+    def close(self, limit_s: float = 2.0) -> bool:
+        """End the thread after the window it is making; whether it ended within the limit."""
+        self._orders.put(None)
+        self._thread.join(limit_s)
+        return not self._thread.is_alive()
+
+    def _work(self) -> None:
+        while True:
+            order = self._orders.get()
+            while order is not None and not self._orders.empty():
+                order = self._orders.get()
+            if order is None:
+                return
+            waited = self._waited(order)
+            # Started too late, a window would come too late, and so would all that follow where the
+            # network needs the whole budget. So after a stall one may be left out; the next is not.
+            if order.epoch == self._clock.epoch and waited + self._usual <= self._budget:
+                self._maker.make(order)
+                taken = self._waited(order)
+                if taken <= self._budget and order.epoch == self._clock.epoch:
+                    self._usual = taken - waited
+
+    def _waited(self, order: Order) -> int:
+        """Hops since an order was posted; its own is over, be it for a few lines of code."""
+        return max(1, self._clock.hop - order.hop)
