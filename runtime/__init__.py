@@ -4,7 +4,7 @@
 - `spec`, `frames`: the record inside a bundle; its transform's geometry and windows
 - `schedule`: when the windows of a windowed bundle are due, and the delay that follows
 - `bundle`: a bundle opened and checked, with its `vocabulary` and `conditioner`
-- `session`: one hop a call, on CPU or CUDA
+- `session`: one hop a call, on CPU or CUDA; `network`: one window a call
 - `queries`: words to the conditioning a session takes; `sentence_encoder`: for any words
 - below them `records` (JSON, strictly), `ort` (onnxruntime, set up for live use), `denormals`
 - `admission`: what a file from a stranger may hold, with `operators` and `protobuf`

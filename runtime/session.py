@@ -1,7 +1,7 @@
 """Sessions: a bundle advanced by one hop a call, in buffers that are bound once."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 import onnxruntime
@@ -14,6 +14,7 @@ from .ort import open_for, run_in_time
 from .spec import Spec
 
 Floats = NDArray[np.float32]
+Trouble = Literal["late", "numbers", "error"]
 
 
 class HopSession(Protocol):
@@ -48,6 +49,26 @@ class HopSession(Protocol):
     def step(self) -> None: ...
     def reset(self) -> None: ...
     def set_conditioning(self, conditioning: Floats) -> None: ...
+
+
+@runtime_checkable
+class BlockSession(HopSession, Protocol):
+    """A session whose network hears blocks of audio, at its own pace, and not in `step`.
+
+    Each hop's samples are handed to `hear` before its `step`, which is quick and never left out.
+    Where the masks of a hop did not come, `trouble` says why after the step, and `stems` are not
+    to be used; the last good masks are, for `hold_seconds`. `latency` are named parts, in samples,
+    of the delay from an input hop to its stems. `close` ends what computes: control thread.
+    """
+
+    @property
+    def trouble(self) -> Trouble | None: ...
+    @property
+    def hold_seconds(self) -> float: ...
+    @property
+    def latency(self) -> tuple[tuple[str, int], ...]: ...
+    def hear(self, samples: Floats) -> None: ...
+    def close(self, limit_s: float = 2.0) -> bool: ...
 
 
 class Session:

@@ -2,6 +2,7 @@
 
 - `processor`: blocks of any size in and out, with the life-cycle of a plug-in
 - `engine`: one hop; `stft`, `gains`: its parts; `adapter`, `ring`: what lies between hop and block
+- `windowed`, `windows`, `blocks`, `pace`: offline separators, hop by hop
 - `rates`, `rate_plan`, `resampling`: the same for a host at another rate than the model's
 - `latency`, `counters`: what a host is told
 - `separator`: all of it by words, for programs

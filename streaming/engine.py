@@ -7,10 +7,10 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from ..runtime.session import HopSession
+from ..runtime.session import BlockSession, HopSession
 from .counters import Counters
 from .glide import Glide
-from .guard import Fault, Guard
+from .guard import HOLD_SECONDS, Fault, Guard
 from .linking import LinkedMasks
 from .stft import StreamingISTFT, StreamingSTFT
 
@@ -27,8 +27,9 @@ class Engine:
     (stems, channels, hop). The session's last `negatives` queries take part in the network only.
     `linked` gives all channels the same masks.
 
-    Where the network fails (no numbers, absurd levels, an exception) `out` is what the last good
-    masks make of the input. After `guard.HOLD_SECONDS` all of the input goes to the stem of the
+    Where the network fails (no numbers, absurd levels, an exception, too late) `out` is what the
+    last good masks make of the input. After `guard.HOLD_SECONDS`, or as long as the session says
+    that its masks last, all of the input goes to the stem of the
     number that `refuge` gives; there is none of the number of stems, so it is residual then.
     """
 
@@ -50,6 +51,7 @@ class Engine:
         self.deadline_ns = 0  # of `time.perf_counter_ns`; 0: none, the network always runs
         self._frames = frames
         self._session = session
+        self._blocks = session if isinstance(session, BlockSession) else None
         self._counters = counters
         self._refuge = refuge
         self._spectrum = session.spectrum.view(np.complex64)[..., 0]
@@ -63,7 +65,8 @@ class Engine:
         self._frame = np.zeros((channels * stems, frames.hop), np.float32)
         self.out = self._frame.reshape(channels, stems, frames.hop).swapaxes(0, 1)
         self._linked = LinkedMasks(channels, queries, frames.bins) if linked else None
-        self._guard = Guard(self._mixture, self._found, frames.hop / spec.sample_rate)
+        hold = HOLD_SECONDS if self._blocks is None else self._blocks.hold_seconds
+        self._guard = Guard(self._mixture, self._found, frames.hop / spec.sample_rate, hold)
         self._words = Glide(max(1, round(GLIDE_SECONDS * spec.sample_rate / frames.hop)))
 
     @property
@@ -74,9 +77,9 @@ class Engine:
     @property
     def latency(self) -> tuple[tuple[str, int], ...]:
         """Named parts, in samples, of the delay from an input hop to its stems."""
-        overlap = ("overlap", self._frames.overlap)
-        delay = self._session.delay * self.hop
-        return (overlap, ("windows", delay)) if delay else (overlap,)
+        return (
+            (("overlap", self._frames.overlap),) if self._blocks is None else self._blocks.latency
+        )
 
     @property
     def tail(self) -> int:
@@ -89,21 +92,11 @@ class Engine:
 
     def step(self) -> None:
         """Process the hop in `newest`; writes `out`. Audio thread, raises nothing."""
-        session, guard, counters = self._session, self._guard, self._counters
-        counters.hops += 1
+        self._counters.hops += 1
         self._stft.analyse(self._spectrum)
-        if self.deadline_ns and time.perf_counter_ns() > self.deadline_ns:
-            counters.late += 1
-            self._hold()
-        else:
-            try:
-                self._words.advance(session)
-                session.step()
-                fault = guard.inspect()
-            except Exception:  # whatever a network may raise, it must not reach the callback
-                fault = "error"
-            if fault is not None:
-                self._replace(fault)
+        fault = self._advance()
+        if fault is not None:
+            self._replace(fault)
         if self._linked is not None:
             self._linked.apply(self._mixture, self._found)
         if self._chosen is not self._found:
@@ -111,17 +104,33 @@ class Engine:
         self._istft.synthesise(self._rows, self._frame)
         self._stft.advance()
 
+    def _advance(self) -> Fault | None:
+        """Let the session take its step; what is wrong with the stems, if anything."""
+        session, blocks = self._session, self._blocks
+        if blocks is None and self.deadline_ns and time.perf_counter_ns() > self.deadline_ns:
+            return "late"
+        try:
+            self._words.advance(session)
+            if blocks is not None:
+                blocks.hear(self._stft.newest)
+            session.step()
+            trouble = None if blocks is None else blocks.trouble
+            return trouble or self._guard.inspect()
+        except Exception:  # whatever a network may raise, it must not reach the callback
+            return "error"
+
     def _replace(self, fault: Fault) -> None:
         """Count the fault, let the network forget what led to it, hold the last masks."""
         counters = self._counters
-        counters.faults += 1
-        counters.errors += fault == "error"
-        counters.absurd += fault == "absurd"
-        with contextlib.suppress(Exception):
-            self._session.reset()
-        self._hold()
-
-    def _hold(self) -> None:
+        if fault == "late":
+            counters.late += 1
+        else:
+            counters.faults += 1
+            counters.errors += fault == "error"
+            counters.absurd += fault == "absurd"
+            if self._blocks is None:  # a window remembers nothing of the one before
+                with contextlib.suppress(Exception):
+                    self._session.reset()
         refuge = self._refuge()
         # The residual comes after the stems; to the guard that is beyond the negatives, too.
         self._guard.hold(refuge if refuge < len(self.out) else self._found.shape[1])

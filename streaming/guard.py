@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Spectrum = NDArray[np.complex64]
-Fault = Literal["numbers", "absurd", "error"]
+Fault = Literal["late", "numbers", "absurd", "error"]
 
 # A stem may be so much louder than the input it was taken from. Masks seldom amplify at all.
 LOUDEST_DB = 12.0
@@ -23,10 +23,17 @@ class Guard:
     """Inspects and, where needed, replaces the stems of a session, in the session's own array.
 
     `mixture` (channels, bins) and `stems` (channels, queries, bins) are the session's arrays; the
-    one is the spectrum that the other was taken from. A frame lasts `hop_seconds`. Audio thread.
+    one is the spectrum that the other was taken from. A frame lasts `hop_seconds`; masks are held
+    for `hold_seconds`. Audio thread.
     """
 
-    def __init__(self, mixture: Spectrum, stems: Spectrum, hop_seconds: float) -> None:
+    def __init__(
+        self,
+        mixture: Spectrum,
+        stems: Spectrum,
+        hop_seconds: float,
+        hold_seconds: float = HOLD_SECONDS,
+    ) -> None:
         self._mixture, self._stems = mixture, stems
         self._good_mixture, self._good_stems = np.zeros_like(mixture), np.zeros_like(stems)
         self._masks, self._power = np.zeros_like(stems), np.zeros(mixture.shape, np.float32)
@@ -35,7 +42,7 @@ class Guard:
         self._stem_rows = [[row.view(np.float32) for row in rows] for rows in stems]
         n_fft = 2 * (mixture.shape[-1] - 1)
         self._floor = (n_fft / 4 * 10 ** (FLOOR_DB / 20)) ** 2
-        self._hold = round(HOLD_SECONDS / hop_seconds)
+        self._hold = round(hold_seconds / hop_seconds)
         self._fade = max(1, round(FADE_SECONDS / hop_seconds))
         self._gone = self._hold + self._fade
         self._age = 0  # hops since the masks were found

@@ -17,18 +17,19 @@ from numpy.typing import NDArray
 
 from ..runtime.bundle import Bundle
 from ..runtime.denormals import FlushDenormals
-from ..runtime.errors import BundleError
 from ..runtime.queries import baked_conditioning
-from ..runtime.session import HopSession, Session
+from ..runtime.session import BlockSession, HopSession, Session
 from .adapter import BlockAdapter
 from .chain import Chain, Change
 from .counters import Counters
 from .engine import Engine
 from .latency import Latency
 from .mixer import Mixer, Splitter
+from .pace import Budget
 from .parameters import Parameter
 from .rates import RateAdapter
 from .settings import Settings
+from .windowed import Pace, WindowedSession
 
 Mode = Literal["keep", "remove"]
 Outputs = Literal["mix", "stems"]
@@ -41,6 +42,10 @@ class Processor:
 
     `source` is a bundle, whose session is then made by `prepare` on `device` ("auto", "cpu",
     "cuda[:n]") with `threads`; or a session made elsewhere, for which those two are not used.
+    Of a windowed bundle, windows come `advance` frames apart and look `lookahead` frames ahead;
+    None takes the bundle's own. `budget` "measured" allows them only the time that they took when
+    they were tried out, instead of a whole advance, and so shortens the delay. See
+    `WindowedSession`.
     `conditioning` float32 [Q, D] replaces the baked queries; the last `negatives` of them are
     sounds to tell the others apart from, which belong to the residual.
 
@@ -68,12 +73,13 @@ class Processor:
         threads: int = 1,
         conditioning: Samples | None = None,
         negatives: int = 0,
+        advance: int | None = None,
+        lookahead: int | None = None,
+        budget: Budget = "advance",
     ) -> None:
-        if source.spec.kind != "streaming":
-            raise BundleError(
-                f"model {source.spec.name!r} is {source.spec.kind}; live play and files need a "
-                "streaming one"
-            )
+        if (advance, lookahead) != (None, None):
+            source.spec.schedule(advance=advance, lookahead=lookahead)
+        _check_choice("budget", budget, get_args(Budget))
         _check_choice("mode", mode, get_args(Mode))
         _check_choice("outputs", outputs, get_args(Outputs))
         _check_choice("fallback", fallback, get_args(Fallback))
@@ -90,6 +96,7 @@ class Processor:
         self._negatives = negatives
         self._source = source
         self._device, self._threads, self._conditioning = device, threads, conditioning
+        self._advance, self._lookahead, self._budget = advance, lookahead, budget
         self._fallback, self._linked = fallback, linked
         self._settings = Settings(self.queries)
         if mode == "remove":
@@ -97,6 +104,7 @@ class Processor:
         self._counters = Counters()
         self._flush = FlushDenormals()
         self._session: HopSession | None = None
+        self._pace: Pace = "wait"
         self._chain: Chain | None = None
         self._channels = 0
         self._block: int | None = None
@@ -118,7 +126,9 @@ class Processor:
         one hop of delay more. `max_block` is the largest block to expect; a larger one still works.
         `realtime`: a block that takes longer than it lasts does without the network for the rest
         of its hops, and holds the last masks; without it every hop is computed, however long that
-        takes. May be called again; for as many channels that is quick, the session is kept.
+        takes. For a windowed bundle it lets the windows run on a thread of their own, measured
+        first; where they take longer than an advance it becomes as long, or `TooSlowError` is
+        raised. May be called again; for as many channels that is quick, the session is kept.
 
         `sample_rate` is the host's, in Hertz. At another rate than the model's, resampling adds
         about 40 samples of the lower one (0.9 ms at 44.1 kHz), and what is above the bands that
@@ -130,7 +140,8 @@ class Processor:
                 f"found channels {channels}, max_block {max_block} and block {block}; each must be "
                 "at least 1, and block at most max_block"
             )
-        session = self._session = self._session_for(channels)
+        paced = realtime and self.spec.kind == "windowed"
+        session = self._session = self._session_for(channels, "live" if paced else "wait")
         self._counters = counters = Counters()
         engine = Engine(
             session, counters, self._refuge, negatives=self._negatives, linked=self._linked
@@ -191,7 +202,8 @@ class Processor:
 
     def release(self) -> None:
         """Let go of what `prepare` allocated, the session too. Control thread, not playing."""
-        self._session = self._chain = None
+        self._let_go()
+        self._chain = None
 
     def set_block(self, block: int | None) -> None:
         """Fix the latency for the block size the host turns out to use; None if it varies.
@@ -322,6 +334,8 @@ class Processor:
         `ValueError` for another number of queries, or of features than the bundle has.
         """
         size = self._source.conditioning_size if isinstance(self._source, Bundle) else None
+        if size == 0:
+            raise ValueError("this model's queries are folded into it and cannot be others")
         asked = self.queries + self._negatives
         if conditioning.shape != (asked, size or conditioning.shape[-1]):
             raise ValueError(
@@ -369,24 +383,47 @@ class Processor:
             last = frame
             self._settings.check(parameter, value)
 
-    def _session_for(self, channels: int) -> HopSession:
+    def _session_for(self, channels: int, pace: Pace) -> HopSession:
         source, session = self._source, self._session
         if not isinstance(source, Bundle):
             session = source
             found = session.spectrum.shape[0]
             if found != channels:
                 raise ValueError(f"found {channels} channels, the session has {found}")
-        elif session is None or session.spectrum.shape[0] != channels:
+        elif session is None or (len(session.spectrum), self._pace) != (channels, pace):
+            self._let_go()
+            self._pace = pace
+            return self._open(source, channels)
+        if self._conditioning is not None:
+            session.set_conditioning(self._conditioning)
+        return session
+
+    def _open(self, bundle: Bundle, channels: int) -> HopSession:
+        if bundle.spec.kind == "streaming":
             return Session(
-                source,
+                bundle,
                 channels=channels,
                 device=self._device,
                 threads=self._threads,
                 conditioning=self._conditioning,
             )
-        if self._conditioning is not None:
-            session.set_conditioning(self._conditioning)
-        return session
+        return WindowedSession(
+            bundle,
+            channels=channels,
+            device=self._device,
+            threads=self._threads,
+            conditioning=self._conditioning,
+            advance=self._advance,
+            lookahead=self._lookahead,
+            budget=self._budget,
+            pace=self._pace,
+        )
+
+    def _let_go(self) -> None:
+        """Forget the session; one that is ours and computes on its own is told to end."""
+        session, self._session = self._session, None
+        if isinstance(session, BlockSession) and session is not self._source:
+            session.close()
 
 
 def _check_choice(what: str, found: str, known: tuple[str, ...]) -> None:

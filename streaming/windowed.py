@@ -9,22 +9,26 @@ from numpy.typing import NDArray
 
 from ..runtime.bundle import Bundle
 from ..runtime.network import MaskNetwork
+from ..runtime.session import Trouble
 from .blocks import BlockTransform, History
-from .held import HeldMasks
 from .pace import Budget, measure, paced
-from .windows import Clock, Order, Slot, Trouble, WindowMaker, WindowThread
+from .windows import Clock, Order, Slot, WindowMaker, WindowThread
 
 Floats = NDArray[np.float32]
 Pace = Literal["live", "wait"]
+
+# A window that did not come leaves a gap of an advance, over which the masks before it last. What
+# is older than half a second has too little to do with what sounds now.
+_HOLD_SECONDS = (0.1, 0.5)
 
 
 class WindowedSession:
     """A windowed bundle, hop by hop: the stems of `delay` hops ago, by masks that came in time.
 
-    To the engine it is a session: write `spectrum` [B, F, 2], call `step`, read `stems`
-    [B, Q, F, 2] and `mixture` [B, F, 2], the spectrum that they belong to. Besides, each hop's
-    samples are handed to `hear`, since the network gets blocks that are cut from the audio itself,
-    framed and padded as in its training.
+    To the engine it is a `BlockSession`: for each hop hand its samples to `hear`, write `spectrum`
+    [B, F, 2], call `step`, read `stems` [B, Q, F, 2] and `mixture` [B, F, 2], the spectrum that
+    they belong to. The network gets blocks that are cut from the samples themselves, framed and
+    padded as in its training.
 
     `advance` and `lookahead` are frames, as in `Spec.schedule`. At "live" `pace` the network runs
     on a thread of its own: here it is measured, and where it takes longer than an advance the
@@ -34,9 +38,9 @@ class WindowedSession:
     out is the same as live on a machine that keeps up.
 
     A window that is not there in time is never waited for, nor used later, so the delay is what it
-    was: the newest masks are held for `HeldMasks.HOLD_SECONDS`, then they fade, and `lost` is set.
-    `trouble` says why masks are held in this hop. A network that gives no numbers, or an exception
-    in it, counts as a window that did not come.
+    was. Meanwhile `trouble` is set, `stems` are as before, and the engine holds the last masks for
+    `hold_seconds`: one advance, but at least 0.1 s and at most 0.5 s. A network that gives no
+    numbers, or raises an exception, counts as a window that did not come.
 
     Raises as `MaskNetwork` and `Spec.schedule` do, and `TooSlowError` where no advance is long
     enough.
@@ -90,16 +94,22 @@ class WindowedSession:
         self._spectra = [np.zeros_like(self.spectrum) for _ in range(self.delay + 1)]
         self._slots = slots
         self._masks = [[self._factor(masks) for masks in slot.masks] for slot in slots]
-        self._held = HeldMasks(self._masks[0][0], spec.frames.hop / spec.sample_rate)
         # Once for each query: numpy would multiply one for all by way of buffers that it allocates.
         self._mixtures: Floats = np.zeros_like(self.stems)
         self._factors = self._factor(self._mixtures), self._factor(self.stems)
         self.trouble: Trouble | None = None
 
     @property
-    def lost(self) -> bool:
-        """Whether masks have been missing for so long that the stems have faded."""
-        return self._held.lost
+    def latency(self) -> tuple[tuple[str, int], ...]:
+        """Named parts, in samples, of the delay from an input hop to its stems."""
+        return self.schedule.parts
+
+    @property
+    def hold_seconds(self) -> float:
+        """For how long the last masks may stand in for those that did not come."""
+        shortest, longest = _HOLD_SECONDS
+        gap = self.schedule.advance * self.spec.frames.hop / self.spec.sample_rate
+        return min(max(gap, shortest), longest)
 
     def hear(self, samples: Floats) -> None:
         """Take a hop of audio, [B, hop], before the `step` with its spectrum. Audio thread."""
@@ -121,9 +131,9 @@ class WindowedSession:
             number, at = divmod(frame, schedule.advance)
             if at == 0:
                 self.trouble = self._find(number)
-            masks = self._masks[number % 2][at] if self.trouble is None else None
-            mixtures, stems = self._factors
-            np.multiply(self._held.choose(masks), mixtures, out=stems)
+            if self.trouble is None:
+                mixtures, stems = self._factors
+                np.multiply(self._masks[number % 2][at], mixtures, out=stems)
         number, rest = divmod(hop - schedule.first_launch, schedule.advance)
         if number >= 0 and rest == 0:
             # After the masks were looked for: from now on the older slot may be written again.
@@ -138,7 +148,6 @@ class WindowedSession:
         self._clock.epoch += 1
         self._clock.hop = 0
         self._history.clear()
-        self._held.reset()
         self.trouble = None
         self.mixture.fill(0.0)
         self.stems.fill(0.0)

@@ -8,17 +8,17 @@ direction, is one object at a time whose reference is replaced in a single step.
 import threading
 from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..runtime.network import MaskNetwork
 from ..runtime.schedule import Schedule
+from ..runtime.session import Trouble
 from .blocks import BlockTransform, History
 
 Floats = NDArray[np.float32]
-Trouble = Literal["late", "numbers", "error"]
 
 
 class Order(NamedTuple):
@@ -88,7 +88,8 @@ class WindowMaker:
         """Make the window that was ordered; raises nothing, trouble is in the slot's result."""
         slot = self._slots[order.number % 2]
         try:
-            trouble = self._try(order, slot.masks)
+            with np.errstate(all="ignore"):  # a broken network must not print warnings
+                trouble = self._try(order, slot.masks)
         except Exception:  # whatever a network may raise: the next window may be better
             trouble = "error"
         slot.result = Result(order.epoch, order.number, trouble)

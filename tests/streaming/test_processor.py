@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from soloist.runtime.errors import BundleError
 from soloist.runtime.session import PassThroughSession
 from soloist.runtime.spec import Spec
 from soloist.streaming.processor import Outputs, Processor
@@ -470,10 +469,3 @@ def test_says_what_a_caller_did_wrong(
     processor.release()
     with pytest.raises(ValueError, match="before prepare"):
         processor.process(block, block)
-
-
-def test_refuses_a_windowed_model(make_spec: Callable[..., Spec]) -> None:
-    session = PassThroughSession(make_spec())
-    object.__setattr__(session.spec, "kind", "windowed")
-    with pytest.raises(BundleError, match="'fake' is windowed"):
-        Processor(session)

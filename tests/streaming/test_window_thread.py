@@ -12,14 +12,12 @@ from numpy.typing import NDArray
 
 from soloist.runtime.network import MaskNetwork
 from soloist.streaming import windowed
-from soloist.streaming.held import HeldMasks
 from soloist.streaming.stft import StreamingSTFT
 from soloist.streaming.windowed import WindowedSession
 
 Toys = Callable[..., Any]
 Audio = NDArray[np.float32]
 
-HOP = 16
 SECOND = 1000  # hops: 16 samples at 16 kHz
 
 
@@ -65,16 +63,14 @@ def live(script: Script, windowed_toy: Toys) -> Iterator[Callable[..., WindowedS
 
 
 class Played:
-    """Hop by hop what a session gave: stems, mixture, trouble, lost."""
+    """Hop by hop what a session gave, and its trouble."""
 
     def __init__(self, session: WindowedSession) -> None:
         self.session = session
         self._stft = StreamingSTFT(session.spec.frames, len(session.spectrum))
         self._rng = np.random.default_rng(0)
         self.stems: list[Any] = []
-        self.mixture: list[Any] = []
         self.trouble: list[str | None] = []
-        self.lost: list[bool] = []
 
     def play(self, hops: int, *, wait: bool = True) -> "Played":
         """Noise, always the same; `wait`s for each window that it launches, or never."""
@@ -86,9 +82,7 @@ class Played:
             session.step()
             stft.advance()
             self.stems.append(session.stems.copy())
-            self.mixture.append(session.mixture.copy())
             self.trouble.append(session.trouble)
-            self.lost.append(session.lost)
             if wait:
                 settle(session)
         return self
@@ -114,21 +108,18 @@ def due(session: WindowedSession, number: int) -> int:
     return session.delay + number * session.schedule.advance
 
 
-def check_recovery(played: Played, expected: NDArray[np.float32], first: int, good: int) -> None:
-    """Held from hop `first` on, the next good window from `good` on, and soon as if nothing was."""
-    stems, mixture = np.stack(played.stems), np.stack(played.mixture)[:, :, None]
+def check_gap(played: Played, expected: NDArray[np.float32], first: int, good: int) -> None:
+    """Trouble from hop `first` up to `good`; in all others what it should be, for most to the bit.
+
+    The window after a gap has nothing to take over from, so its first frames are its own.
+    """
+    stems = np.stack(played.stems)
+    gap = [not first <= hop < good for hop in range(len(stems))]
+    assert [trouble is None for trouble in played.trouble] == gap
     np.testing.assert_array_equal(stems[:first], expected[:first])
-    held = played.session.schedule.advance
-    masks = stems[first - 1, ..., :1] / mixture[first - 1, ..., :1]  # of the real parts
-    np.testing.assert_allclose(
-        stems[first : first + held], masks * mixture[first : first + held], rtol=1e-4, atol=1e-5
-    )
-    back = good + round(HeldMasks.RETURN_SECONDS * SECOND) + 1
+    back = good + played.session.schedule.crossfade
     np.testing.assert_array_equal(stems[back:], expected[back:])
-    assert good - first < back - first < SECOND
-    assert [t is None for t in played.trouble] == [
-        not first <= hop < good for hop in range(len(stems))
-    ]
+    assert len(stems) > back
 
 
 def test_a_thread_that_keeps_up_gives_what_waiting_gives(
@@ -163,8 +154,7 @@ def test_a_window_that_fails_is_held_over_and_the_next_is_good(
     played = Played(session).play(160)
     first, good = due(session, 3), due(session, 4)
     assert set(played.trouble[first:good]) == {trouble}
-    assert not any(played.lost)
-    check_recovery(played, undisturbed(windowed_toy, 160), first, good)
+    check_gap(played, undisturbed(windowed_toy, 160), first, good)
 
 
 def test_a_window_that_comes_late_is_dropped(
@@ -187,10 +177,10 @@ def test_a_window_that_comes_late_is_dropped(
     settle(session)
     played.play(150)
     good = due(session, 5)
-    check_recovery(played, undisturbed(windowed_toy, len(played.stems)), first, good)
+    check_gap(played, undisturbed(windowed_toy, len(played.stems)), first, good)
 
 
-def test_a_stall_fades_to_silence_and_is_recovered_from(
+def test_a_long_stall_is_recovered_from(
     live: Callable[..., WindowedSession], script: Script, windowed_toy: Toys
 ) -> None:
     gate = threading.Event()
@@ -202,39 +192,17 @@ def test_a_stall_fades_to_silence_and_is_recovered_from(
     script.at[3] = wait
     session = live()
     first = due(session, 3)
-    gone = round((HeldMasks.HOLD_SECONDS + HeldMasks.FADE_SECONDS) * SECOND)
     played = Played(session).play(first - session.schedule.compute)
-    played.play(session.schedule.compute + gone + 100, wait=False)
-    assert [played.lost.index(True), played.lost.index(True) + 100] == [
-        first + round(HeldMasks.HOLD_SECONDS * SECOND),
-        first + gone,
-    ]
-    assert not np.stack(played.stems[first + gone :]).any()
-    levels = [np.abs(stems).mean() for stems in played.stems[first + gone - 100 : first + gone]]
-    assert np.polyfit(range(100), levels, 1)[0] < 0
+    played.play(session.schedule.compute + SECOND, wait=False)
     gate.set()
     stalled = len(played.stems)
     launches = stalled - session.schedule.first_launch
     played.play(-launches % session.schedule.advance + 1, wait=False)  # up to the next launch
     settle(session)
-    played.play(400)
-    expected = undisturbed(windowed_toy, len(played.stems))
+    played.play(100)
     good = played.trouble.index(None, stalled)
-    assert good <= stalled + 2 * session.schedule.advance + session.schedule.compute
-    back = good + round(HeldMasks.RETURN_SECONDS * SECOND) + 1
-    np.testing.assert_array_equal(np.stack(played.stems)[back:], expected[back:])
-    assert not any(played.lost[good:])
-
-
-def test_without_a_first_window_there_is_nothing_to_hold(
-    live: Callable[..., WindowedSession], script: Script
-) -> None:
-    script.at[0] = script.at[1] = lambda masks: 1 // 0
-    session = live()
-    played = Played(session).play(due(session, 2))
-    assert all(played.lost[due(session, 0) :])
-    assert not any(played.lost[: due(session, 0)])
-    assert not np.stack(played.stems).any()
+    assert good <= stalled + 2 * session.schedule.advance
+    check_gap(played, undisturbed(windowed_toy, len(played.stems)), first, good)
 
 
 def test_reset_while_a_window_is_being_made(

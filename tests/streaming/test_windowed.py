@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from soloist.runtime.errors import BundleError
+from soloist.streaming.offline import separate_array
+from soloist.streaming.processor import Processor
 from soloist.streaming.stft import StreamingISTFT, StreamingSTFT
 from soloist.streaming.windowed import WindowedSession
 
@@ -194,6 +196,19 @@ def test_any_advance_and_look_ahead(
     audio = noise(1, 70, toy.spec.frames.hop)
     expected = brute_force(toy, audio, advance=advance, lookahead=lookahead)
     np.testing.assert_allclose(play(session, audio), late(expected, session), atol=2e-6)
+
+
+@pytest.mark.parametrize("hop", [16, 20])
+def test_a_file_is_separated_by_the_same_windows(windowed_toy: Toys, hop: int) -> None:
+    """Through the whole processor, in blocks that fit nothing; stems and residual are the input."""
+    toy = windowed_toy(queries=2, hop=hop, samples=650)
+    audio = 0.1 * noise(2, 83, hop)[:, : 80 * hop + 5].T
+    processor = Processor(toy.bundle, outputs="stems", device="cpu")
+    *stems, residual = separate_array(processor, audio, 16_000, block_size=37)
+    padded = np.pad(audio.T, ((0, 0), (0, hop - 5)))
+    expected = brute_force(toy, padded)[..., toy.spec.frames.n_fft :][..., : len(audio)]
+    np.testing.assert_allclose(np.swapaxes(stems, 1, 2), expected, atol=1e-6)
+    np.testing.assert_allclose(np.sum(stems, axis=0) + residual, audio, atol=1e-6)
 
 
 def test_other_queries_from_the_start(windowed_toy: Toys) -> None:
