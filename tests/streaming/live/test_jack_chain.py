@@ -140,9 +140,9 @@ def test_signals_end_it_cleanly(
     live.wait_for("READY")
     live.process.send_signal(number)
     assert live.finish() == code
-    summary = live.errors[-1]
+    summary = next(line for line in reversed(live.errors) if "xruns " in line)
     assert summary.startswith("soloist live: ")
-    assert "overloads" in summary and "xruns" in summary
+    assert "overloads" in summary
     assert "Traceback" not in live.text
 
 
