@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from ..runtime.bundle import Bundle
+from ..runtime.network import MaskNetwork
 from ..runtime.session import Session
 from ..runtime.spec import Spec
 from ..streaming.latency import adapter_delay
@@ -29,7 +30,8 @@ def info(
 ) -> None:
     """Show a model: what it separates, its latency, where it runs, how exact its export is."""
     bundle = Bundle.open(file or model)
-    provider = Session(bundle, device=device).provider
+    network = Session if bundle.spec.kind == "streaming" else MaskNetwork
+    provider = network(bundle, device=device).provider
     if as_json:
         facts = {"path": str(bundle.path), "provider": provider, "card": bundle.card}
         emit_json(asdict(bundle.spec) | facts | {"block_latency_samples": _latencies(bundle.spec)})
@@ -50,6 +52,8 @@ def _rows(bundle: Bundle, provider: str) -> Iterator[tuple[str, str]]:
     yield "asks for", ", ".join(query.name for query in spec.queries)
     yield "new words", _new_words(bundle)
     yield "frames", f"{spec.frames.n_fft} samples every {spec.frames.hop}, at {spec.sample_rate} Hz"
+    if spec.kind == "windowed":
+        yield "windows", _windows(spec)
     yield "latency", f"{ms:.2f} ms ({spec.latency_samples} samples)"
     late = ", ".join(f"{delay} for {block}" for block, delay in _latencies(spec).items())
     yield "after a block", f"{late} samples"
@@ -61,7 +65,20 @@ def _rows(bundle: Bundle, provider: str) -> Iterator[tuple[str, str]]:
 def _latencies(spec: Spec) -> dict[int, int]:
     """From a block handed in to the same audio in a block handed out, in samples, by block size."""
     hop = spec.frames.hop
-    return {block: hop + adapter_delay(hop, block) for block in COMMON_BLOCKS}
+    delay = spec.latency_samples - hop  # the hop itself has come with the block
+    return {block: delay + adapter_delay(hop, block) for block in COMMON_BLOCKS}
+
+
+def _windows(spec: Spec) -> str:
+    """How a windowed model plays unless told otherwise, and what it can be told."""
+    plan = spec.schedule()
+    frame_ms = 1000 * spec.frames.hop / spec.sample_rate
+    most = plan.emitted - plan.crossfade - plan.shortest_advance + plan.baked
+    return (
+        f"{plan.window_samples / spec.sample_rate:.2f} s every {plan.advance} frames of "
+        f"{frame_ms:g} ms (--advance {plan.shortest_advance} to {plan.longest_advance}), "
+        f"look-ahead {plan.lookahead} (--lookahead {plan.baked} to {most})"
+    )
 
 
 def _new_words(bundle: Bundle) -> str:

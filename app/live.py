@@ -37,6 +37,7 @@ from .options import (
     Unwanted,
     set_levels,
 )
+from .windows import Advance, Lookahead, in_frames
 from .words import asked_of
 
 # How often the devices are looked at and the meters redrawn.
@@ -100,6 +101,14 @@ def live(
         bool,
         typer.Option("--wait", help="Never skip the network when late: for JACK's freewheel mode."),
     ] = False,
+    advance: Advance = None,
+    lookahead: Lookahead = None,
+    tight: Annotated[
+        bool,
+        typer.Option(
+            "--tight", help="Windowed models: less delay, with little time to spare for windows."
+        ),
+    ] = False,
     device: Device = "auto",
     duration: Annotated[
         float | None, typer.Option("--duration", min=0.0, help="Seconds; else until Ctrl-C.")
@@ -118,6 +127,9 @@ def live(
         device=device,
         conditioning=asked.conditioning,
         negatives=asked.negatives,
+        advance=in_frames(advance, bundle.spec),
+        lookahead=in_frames(lookahead, bundle.spec),
+        budget="measured" if tight else "advance",
     )
     set_levels(processor, gain, rest)
     processor.set("limiter", float(limiter))

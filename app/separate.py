@@ -28,6 +28,7 @@ from .options import (
     set_levels,
 )
 from .outputs import check_audio_writable
+from .windows import Advance, Lookahead, in_frames
 from .words import asked_of
 
 RESIDUAL = "residual"
@@ -54,6 +55,8 @@ def separate(
             "--block-size", "--blocksize", "-b", min=1, help="Samples; changes nothing but speed."
         ),
     ] = None,
+    advance: Advance = None,
+    lookahead: Lookahead = None,
     device: Device = "auto",
 ) -> None:
     """Separate a sound from a recording, by the code that plays live.
@@ -79,6 +82,8 @@ def separate(
         device=device,
         conditioning=asked.conditioning,
         negatives=asked.negatives,
+        advance=in_frames(advance, bundle.spec),
+        lookahead=in_frames(lookahead, bundle.spec),
     )
     set_levels(processor, gain, rest)
     with progress_bar(source.name) as bar:
