@@ -128,6 +128,20 @@ def test_a_promised_block_is_never_short(
     assert delay <= processor.latency_samples
 
 
+def test_another_block_in_mid_stream(make_spec: MakeSpec, play: Play, error_db: ErrorDb) -> None:
+    """What comes after it is heard at the delay that is then reported."""
+    pair = (44_100, 48_000)
+    processor = prepared(PassThroughSession(make_spec()), pair[0], 441)
+    audio = in_band(441 * 60, pair)
+    play(processor, audio[: 441 * 20], [441])
+    for block in (None, 64):
+        processor.set_block(block)
+        delay = processor.latency_samples
+        stem = play(processor, audio[: 64 * 300], [64])[0]
+        assert error_db(stem[3000 + delay :], audio[3000 : 64 * 300 - delay]) < -85
+    assert processor.counters.shortfall == 0
+
+
 @pytest.mark.parametrize("pair", [(44_100, 48_000), (96_000, 48_000), (16_000, 44_100)])
 def test_is_causal(
     make_spec: MakeSpec,
