@@ -94,11 +94,12 @@ def log_mel(audio: Tensor) -> Tensor:
     window = torch.hann_window(1024).to(audio)
     spectrum = torch.stft(audio, 1024, 480, window=window, pad_mode="reflect", return_complex=True)
     power = spectrum.abs().square().transpose(1, 2)
-    return 10 * torch.log10((power @ _mel_bands().to(power)).clamp(min=1e-10))
+    return 10 * torch.log10((power @ mel_bands().to(power)).clamp(min=1e-10))
 
 
 @cache
-def _mel_bands() -> Tensor:
+def mel_bands() -> Tensor:
+    """Weights ``(513, 64)`` of the powers of a frame's bins in each band."""
     from transformers.audio_utils import mel_filter_bank
 
     bands: NDArray[np.float64] = mel_filter_bank(
