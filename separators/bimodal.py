@@ -12,7 +12,7 @@ values for each attention, and the last convolution with the gates folded in.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -38,6 +38,7 @@ class BiModalConfig:
     Attributes:
         base, levels, attending, maps, words: see :class:`~.bimodal_unet.CondAttUNet`.
         embedding: length of the pooled text embedding.
+        front: its STFT; bins and frames are multiples of ``2 ** levels``.
     """
 
     base: int = 64
@@ -46,6 +47,7 @@ class BiModalConfig:
     maps: int = 32
     words: int = 768
     embedding: int = 512
+    front: Spectrogram = BIMODAL_FRONT
 
     def __post_init__(self) -> None:
         if not 1 <= self.attending <= self.levels - 3:
@@ -134,9 +136,7 @@ class BiModal(nn.Module):
         parts = [log_counts, torch.stack(keys_values, dim=-3).flatten(-3), kernel, bias]
         return torch.cat(parts, dim=-1)
 
-    def forward(
-        self, spectrogram: Tensor, conditioning: Tensor, want: Span | None = None
-    ) -> Tensor:
+    def forward(self, spectrogram: Tensor, conditioning: Tensor) -> Tensor:
         """Separates clips.
 
         Args:
@@ -144,16 +144,26 @@ class BiModal(nn.Module):
                 ``2 ** levels``.
             conditioning: ``(queries, size)``, or ``(batch, queries, size)`` where every member of
                 the batch has queries of its own; see :meth:`condition`.
-            want: the frames to make masks for; all, if None. Fewer cost less and are the same.
 
         Returns:
             Masks ``(batch, queries, bins, frames, 1)`` in [0, 1].
         """
-        batch, _, frames, _ = spectrogram.shape
-        want = want or Span.whole(frames)
+        whole = Span.whole(spectrogram.shape[2])
+        return self.masks(spectrogram, conditioning, self.net_sound.ascend, whole)
+
+    def masks(
+        self,
+        spectrogram: Tensor,
+        conditioning: Tensor,
+        ascend: Callable[[list[Tensor], int], Tensor],
+        want: Span,
+    ) -> Tensor:
+        """As :meth:`forward`, for frames ``want``, with a way up that makes ``want.reach()``."""
+        batch = spectrogram.shape[0]  # not len(), which an exporter takes for a constant
         log_counts, keys_values, kernel, bias = self._unpack(conditioning.expand(batch, -1, -1))
         heard = self.net_sound.listen(torch.log1p(magnitude(spectrogram))[:, None])
-        x = self.net_sound.answer(heard, keys_values, log_counts, want)
+        maps = self.net_sound.attend(heard, keys_values, log_counts)
+        x = ascend(maps, keys_values.shape[1])
         logits = _convolve_each(pad(x, want), kernel.flatten(0, 1)) + bias.flatten(0, 1)[..., None]
         masks: Tensor = torch.sigmoid(logits).unflatten(0, (batch, -1))
         return masks[..., None]

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .attention import SelfCrossBlock
-from .columns import Span, convolve, upsample
+from .unet import double
 
 SLOPE = 0.2
 """Of every LeakyReLU."""
@@ -26,13 +26,19 @@ class Residual(nn.Module):
         layer = nn.Sequential(nn.Conv2d(channels, channels, 3, padding=1), nn.BatchNorm2d(channels))
         self.res_layers = nn.ModuleList([layer])
 
-    def forward(self, x: Tensor, want: Span) -> Tensor:
-        """From columns ``want.reach()`` to ``want``."""
+    @property
+    def parts(self) -> tuple[nn.Conv2d, nn.BatchNorm2d]:
+        """The convolution and its norm."""
         layer = self.res_layers[0]
         assert isinstance(layer, nn.Sequential)
-        assert isinstance(layer[0], nn.Conv2d)
-        refined = layer[1](convolve(layer[0], x, want))
-        return functional.leaky_relu(refined + want.of(x, want.reach()), SLOPE)
+        conv, norm = layer[0], layer[1]
+        assert isinstance(conv, nn.Conv2d)
+        assert isinstance(norm, nn.BatchNorm2d)
+        return conv, norm
+
+    def forward(self, x: Tensor) -> Tensor:
+        conv, norm = self.parts
+        return functional.leaky_relu(norm(conv(x)) + x, SLOPE)
 
 
 class Level(nn.Module):
@@ -77,18 +83,17 @@ class Level(nn.Module):
     def down(self, x: Tensor) -> Tensor:
         """Half the rows and columns, and the map's attention to itself where the level attends."""
         x = functional.leaky_relu(self.downnorm(self.downconv(x)), SLOPE)
-        x = self.downresblock(x, Span.whole(x.shape[3]))
+        x = self.downresblock(x)
         return self.attention.listen(x) if self.attends else x
 
-    def rise(self, x: Tensor, want: Span) -> Tensor:
-        """Doubles columns ``want.reach().coarse()`` of a map and refines columns ``want``."""
-        out: Tensor = self.upresblock(upsample(x, want.reach()), want)
+    def rise(self, x: Tensor) -> Tensor:
+        """Twice the rows and columns, refined."""
+        out: Tensor = self.upresblock(double(x))
         return out
 
-    def up(self, x: Tensor, want: Span) -> Tensor:
-        """Columns ``want`` for the level above: :meth:`rise`, convolution, norm, ReLU."""
-        x = convolve(self.upconv, self.rise(x, want.reach()), want)
-        return functional.relu(self.upnorm(x))
+    def up(self, x: Tensor) -> Tensor:
+        """For the level above: :meth:`rise`, convolution, norm, ReLU."""
+        return functional.relu(self.upnorm(self.upconv(self.rise(x))))
 
 
 class CondAttUNet(nn.Module):
@@ -140,44 +145,40 @@ class CondAttUNet(nn.Module):
                 break
         return heard
 
-    def answer(
-        self, heard: Sequence[Tensor], keys_values: Tensor, log_counts: Tensor, want: Span
-    ) -> Tensor:
-        """The part that depends on the words, up to what the outermost convolution reads.
+    def attend(self, heard: list[Tensor], keys_values: Tensor, log_counts: Tensor) -> list[Tensor]:
+        """The part of the way down that depends on the words.
 
         Args:
             heard: what :meth:`listen` made of ``batch`` inputs.
             keys_values: ``(batch, queries, attending, rows, 2 * width)``, see
                 :class:`~.attention.CrossAttention`.
             log_counts: ``(batch, queries, rows)``.
-            want: columns that the outermost convolution is to make.
 
         Returns:
-            ``(batch * queries, 2 * base, rows, columns)``, columns ``want.reach()``.
+            What each level made on the way down, outermost first: of the levels that attend to
+            words, for ``batch * queries``.
         """
-        levels = list(self.levels())
-        queries = keys_values.shape[1]
+        x = for_each(heard[-1], keys_values.shape[1])
         keys_values, log_counts = keys_values.flatten(0, 1), log_counts.flatten(0, 1)
-        x = _for_each(heard[-1], queries)
-        maps = list(heard[:-1])
-        for n, level in enumerate(levels[len(maps) :]):
+        maps = heard[:-1]
+        for n, level in enumerate(list(self.levels())[len(maps) :]):
             x = level.down(x) if n else x
             x = level.attention.attend(x, keys_values[:, n], log_counts)
             maps.append(x)
+        return maps
 
-        spans = [want]  # of what each level hands upwards
-        for _ in levels[1:]:
-            spans.append(spans[-1].reach().reach().coarse())
-        x = spans[-1].reach().reach().coarse().of(x, Span.whole(x.shape[3]))
-        for n in reversed(range(1, len(levels))):
-            x = levels[n].up(x, spans[n])
-            beside = spans[n].of(maps[n - 1], Span.whole(spans[n].width))
-            if n <= len(heard) - 1:
-                beside = _for_each(beside, queries)
-            x = torch.cat([beside, x], dim=1)
-        return levels[0].rise(x, want.reach())
+    def ascend(self, maps: Sequence[Tensor], queries: int) -> Tensor:
+        """The way up from what :meth:`attend` made: ``(batch * queries, 2 * base, ...)``.
+
+        The outermost convolution is left out, which a query's gates are folded into.
+        """
+        x, levels = maps[-1], list(self.levels())
+        for n in range(len(levels) - 1, 0, -1):
+            beside = maps[n - 1] if levels[n - 1].attends else for_each(maps[n - 1], queries)
+            x = torch.cat([beside, levels[n].up(x)], dim=1)
+        return levels[0].rise(x)
 
 
-def _for_each(x: Tensor, queries: int) -> Tensor:
+def for_each(x: Tensor, queries: int) -> Tensor:
     """Repeats each member of a batch for each of its queries."""
     return x[:, None].expand(-1, queries, *x.shape[1:]).flatten(0, 1)

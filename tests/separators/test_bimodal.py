@@ -5,10 +5,13 @@ import torch
 from torch import Tensor
 
 from soloist.separators.bimodal import BiModal, BiModalConfig, batch_statistics
+from soloist.separators.bimodal_live import BiModalLive
 from soloist.separators.columns import Span
+from soloist.separators.spectrogram import Spectrogram
 
-SMALL = BiModalConfig(base=2, levels=5, attending=2, maps=5, words=6, embedding=7)
 FRAMES = 64
+FRONT = Spectrogram(16_000, 62, 16, FRAMES * 16 - 1, "reflect")  # 32 bins
+SMALL = BiModalConfig(base=2, levels=5, attending=2, maps=5, words=6, embedding=7, front=FRONT)
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:
@@ -48,8 +51,17 @@ def test_a_few_frames_are_those_of_the_whole(
     conditioning = words(network, 4)[None]
     whole = network(sound, conditioning)
     assert whole.std() > 0.05
-    found = network(sound, conditioning, Span(*span, FRAMES))
+    found = BiModalLive(network, Span(*span, FRAMES))(sound, conditioning)
     torch.testing.assert_close(found, whole[..., slice(*span), :], atol=1e-6, rtol=0)
+
+
+@torch.no_grad()
+def test_a_few_frames_of_several_clips_and_queries(network: BiModal, sound: Tensor) -> None:
+    queries = torch.stack([words(network, 5, seed=seed) for seed in (1, 2, 3)])
+    expected = network(sound, queries)[:, :, :, 50:60]
+    found = BiModalLive(network, Span(50, 60, FRAMES))(sound, queries)
+    assert (found[:, 0] - found[:, 1]).abs().max() > 0.05
+    torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
 
 
 @torch.no_grad()

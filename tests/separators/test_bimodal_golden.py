@@ -18,6 +18,7 @@ from soloist.separators.bimodal import (
     BiModalConfig,
     batch_statistics,
 )
+from soloist.separators.bimodal_live import BiModalLive
 from soloist.separators.bimodal_whole import separate_windows
 from soloist.separators.columns import Span
 from soloist.separators.spectrogram import as_pairs
@@ -108,8 +109,8 @@ def test_masks_and_sound(mask: Tensor, spectrum: Tensor, arrays: Arrays) -> None
 def test_newest_frames_alone(
     network: BiModal, spectrum: Tensor, conditioning: Tensor, mask: Tensor
 ) -> None:
-    span = Span(472, 496, FRAMES)
-    found = network(as_pairs(spectrum)[None], conditioning, span)[0, 0, ..., 0]
+    live = BiModalLive(network, Span(472, 496, FRAMES))
+    found = live(as_pairs(spectrum)[None], conditioning)[0, 0, ..., 0]
     torch.testing.assert_close(found, mask[:, 472:496], atol=1e-4, rtol=0)
 
 
