@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ..runtime.errors import SoloistError
+from ..runtime.spec import Precision
 from .console import say
 from .options import encodable
 from .outputs import check_writable
@@ -30,6 +31,10 @@ def export(
     card: Annotated[
         Path | None, typer.Option("--card", metavar="FILE", help="Markdown to carry inside.")
     ] = None,
+    precision: Annotated[
+        Precision,
+        typer.Option(help="Of the large weights; int8 is quicker and nearly the same."),
+    ] = "fp32",
 ) -> None:
     """Turn a trained checkpoint into a bundle that plays without torch."""
     try:
@@ -50,7 +55,7 @@ def export(
         )
     check_writable(output)
     text = _read(card) if card else None
-    spec = export_bundle(checkpoint, query, output, name=name, card=text)
+    spec = export_bundle(checkpoint, query, output, name=name, card=text, precision=precision)
     figures = ", ".join(f"{figure} {value:.3g}" for figure, value in spec.parity.items())
     say(f"written: {output}; against torch: {figures}")
 

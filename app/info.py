@@ -49,6 +49,7 @@ def _rows(bundle: Bundle, provider: str) -> Iterator[tuple[str, str]]:
     yield "file", f"{bundle.path}, {bundle.path.stat().st_size / 1e6:.1f} MB"
     yield "licence", spec.license
     yield "made with", spec.created_with
+    yield "precision", spec.precision
     yield "asks for", ", ".join(query.name for query in spec.queries)
     yield "new words", _new_words(bundle)
     yield "frames", f"{spec.frames.n_fft} samples every {spec.frames.hop}, at {spec.sample_rate} Hz"

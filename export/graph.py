@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import warnings
-from typing import Protocol
 
 import numpy as np
 import onnx
@@ -12,51 +11,30 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-OPSET = 20
-
-
-class StreamingSeparator(Protocol):
-    """What the graph is made of: see ``separators``."""
-
-    def initial_state(self, batch: int) -> Tensor: ...
-    def __call__(
-        self, spectrum: Tensor, conditioning: Tensor, state: Tensor
-    ) -> tuple[Tensor, Tensor]: ...
-
-
-class _Hop(nn.Module):
-    """A separator with the time axis taken out: one frame in, one frame out."""
-
-    def __init__(self, separator: StreamingSeparator) -> None:
-        super().__init__()
-        self.separator = separator
-
-    def forward(
-        self, spectrum: Tensor, conditioning: Tensor, state: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        stems, state = self.separator(spectrum[:, None], conditioning, state)
-        return stems[:, :, 0], state
+OPSET = 21
 
 
 def hop_graph(
-    separator: StreamingSeparator, bins: int, conditioning: NDArray[np.float32]
+    hop: nn.Module, bins: int, state_size: int, conditioning: NDArray[np.float32]
 ) -> onnx.ModelProto:
     """Traces one hop with free numbers of channels and queries.
 
     Args:
-        separator: the network, in evaluation mode.
+        hop: ``(spectrum, conditioning, state) -> (stems, state)`` of one frame, all with a batch
+            of channels first, stems ``(batch, queries, bins, 2)``.
         bins: frequency bins of a frame.
+        state_size: numbers of state a channel.
         conditioning: ``(queries, size)``, becomes the default of the input ``conditioning``.
     """
     # two of each, so that no axis of length one is taken for a constant
     example = (
         torch.randn(2, bins, 2),
         torch.from_numpy(np.repeat(conditioning[:1], 2, axis=0)),
-        separator.initial_state(2),
+        torch.zeros(2, state_size),
     )
     batch, queries = torch.export.Dim("B"), torch.export.Dim("Q")
     model = _trace(
-        _Hop(separator),
+        hop,
         example,
         ["spectrum", "conditioning", "state"],
         ["stems", "next_state"],

@@ -1,8 +1,15 @@
-"""How closely the exported graph follows the network it was made from."""
+"""How closely the exported graph follows the network it was made from.
+
+What is expected, on spectra of unit scale: of float32 bundles a difference of 1e-4 at most, and
+90 dB. Of int8 bundles 35 dB: there the weights are rounded to 127 steps of their block's largest
+and, on the CPU, so is what they multiply, which in a single product leaves 45 dB. What that does to
+the separated sound is another question; ``soloist evaluate`` answers it.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -11,10 +18,18 @@ from torch import Tensor
 
 from ..runtime.bundle import Bundle
 from ..runtime.session import Session
-from .graph import StreamingSeparator
 
 HOPS = 400
 """More than a second at 48 kHz and hop 128: long enough for the state to drift, if it did."""
+
+
+class StreamingSeparator(Protocol):
+    """A network over a run of frames: see ``separators``."""
+
+    def initial_state(self, batch: int) -> Tensor: ...
+    def __call__(
+        self, spectrum: Tensor, conditioning: Tensor, state: Tensor
+    ) -> tuple[Tensor, Tensor]: ...
 
 
 @torch.no_grad()

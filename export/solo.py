@@ -18,13 +18,15 @@ from torch import Tensor, nn
 from ..runtime.errors import BundleError
 from ..runtime.queries import check_words, open_encoder
 from ..runtime.replacing import replacing
-from ..runtime.spec import Frames, Query, Spec
+from ..runtime.spec import Frames, Precision, Query, Spec
 from ..runtime.vocabulary import Vocabulary
 from ..separators.checkpoints import Checkpoint, load_solo
 from ..separators.encoders import load_encoder
 from ..separators.solo import Solo
 from .graph import conditioner_graph, hop_graph
 from .parity import parity
+from .precision import to_int8
+from .solo_hop import SoloHop
 
 
 def export_bundle(
@@ -34,6 +36,7 @@ def export_bundle(
     *,
     name: str = "solo",
     card: str | None = None,
+    precision: Precision = "fp32",
 ) -> Spec:
     """Writes a streaming bundle with the queries baked in, and measures its parity.
 
@@ -43,6 +46,7 @@ def export_bundle(
         output: the bundle; written whole or not at all.
         name: name of the bundle.
         card: model card, Markdown, to carry inside.
+        precision: how the large weights are stored; see ``precision``.
 
     Returns:
         The spec that the bundle carries.
@@ -59,10 +63,13 @@ def export_bundle(
     vocabulary = _vocabulary(trained, queries)
     rows = [vocabulary.find(words) for words in queries]
     embeddings = vocabulary.embeddings[[row for row in rows if row is not None]]
-    spec = _spec(trained, name, queries, embeddings)
+    spec = _spec(trained, name, queries, embeddings, precision)
     with torch.no_grad():
         conditioning = trained.network.condition(torch.from_numpy(embeddings)).numpy()
-    model = hop_graph(trained.network, spec.frames.bins, conditioning)
+    hop = SoloHop(trained.network)
+    model = hop_graph(hop, spec.frames.bins, hop.state_size, conditioning)
+    if precision == "int8":
+        to_int8(model)
     extras = {
         "soloist.vocabulary": vocabulary.to_json(),
         "soloist.conditioner": _conditioner(trained),
@@ -106,7 +113,11 @@ def _vocabulary(trained: Checkpoint[Solo], queries: Sequence[str]) -> Vocabulary
 
 
 def _spec(
-    trained: Checkpoint[Solo], name: str, queries: Sequence[str], embeddings: NDArray[np.float32]
+    trained: Checkpoint[Solo],
+    name: str,
+    queries: Sequence[str],
+    embeddings: NDArray[np.float32],
+    precision: Precision,
 ) -> Spec:
     config = trained.network.config
     baked = tuple(
@@ -128,6 +139,7 @@ def _spec(
         queries=baked,
         residual=True,
         latency_samples=2 * config.hop,
+        precision=precision,
         parity={},
     )
 

@@ -129,7 +129,10 @@ def test_windowed_keys_may_be_absent_from_a_streaming_spec() -> None:
     assert Spec.from_json(json.dumps(record)) == STREAMING
 
 
-@pytest.mark.parametrize("key", sorted({*json.loads(STREAMING.to_json())} - {*WINDOWED_KEYS}))
+HAVE_DEFAULTS = {"precision", *WINDOWED_KEYS}
+
+
+@pytest.mark.parametrize("key", sorted({*json.loads(STREAMING.to_json())} - HAVE_DEFAULTS))
 def test_a_missing_key_is_named(key: str) -> None:
     record = json.loads(STREAMING.to_json())
     del record[key]
@@ -147,6 +150,7 @@ def test_a_missing_key_is_named(key: str) -> None:
         (["name"], 7, "name: found 7, expected text"),
         (["kind"], "batch", "found 'batch', expected streaming or windowed"),
         (["kind"], ["streaming"], "kind"),
+        (["precision"], "int4", "found 'int4', expected fp32 or int8"),
         (["residual"], 1, "residual: found 1, expected true or false"),
         (["sample_rate"], True, "sample_rate: found True, expected a whole number"),
         (["sample_rate"], 48e3, "sample_rate"),
