@@ -1,14 +1,13 @@
 """`soloist live`: a model between two audio devices.
 
-It plays until Ctrl-C, SIGTERM, the end of the duration, or until the devices are lost; `live_view`
-is what one sees meanwhile.
+It plays in a process of its own until Ctrl-C, SIGTERM, the end of the duration, or until the
+devices are lost for good; `live_view` is what one sees meanwhile.
 """
 
 from __future__ import annotations
 
-import os
+import math
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,10 +16,9 @@ from typing import Annotated
 import typer
 
 from ..runtime.bundle import Bundle
-from ..runtime.errors import DeviceError, SoloistError
-from ..streaming.live import LiveStream
-from ..streaming.processor import Processor
-from .cli import INTERRUPTED
+from ..runtime.errors import DeviceError, DeviceLost, SoloistError
+from ..streaming.plan import LivePlan
+from ..streaming.process import LiveProcess
 from .console import say
 from .devices import devices
 from .live_view import display, print_header, print_summary
@@ -35,13 +33,16 @@ from .options import (
     Queries,
     Rest,
     Unwanted,
-    set_levels,
+    levels,
 )
 from .windows import Advance, Lookahead, in_frames
 from .words import asked_of
 
 # How often the devices are looked at and the meters redrawn.
 _TICK_S = 0.1
+# Between attempts to have lost devices back.
+_FIRST_PAUSE_S = 0.25
+_LONGEST_PAUSE_S = 4.0
 
 
 def _list_devices(wanted: bool) -> None:
@@ -113,92 +114,103 @@ def live(
     duration: Annotated[
         float | None, typer.Option("--duration", min=0.0, help="Seconds; else until Ctrl-C.")
     ] = None,
+    reconnect: Annotated[
+        float,
+        typer.Option("--reconnect", min=0.0, help="Seconds to wait for devices that were lost."),
+    ] = 60.0,
 ) -> int:
     """Separate a sound live, from one audio device to another.
 
-    Ends with 0 after --duration, 130 after Ctrl-C, 143 after SIGTERM, 3 when a device was lost.
+    Ends with 0 after --duration, 130 after Ctrl-C, 143 after SIGTERM, 3 when devices were lost and
+    did not come back.
     """
-    bundle = Bundle.open(model)
-    asked = asked_of(bundle, query, unwanted)
-    processor = Processor(
-        bundle,
-        mode="keep" if keep else "remove",
-        linked=linked,
-        device=device,
-        conditioning=asked.conditioning,
-        negatives=asked.negatives,
-        advance=in_frames(advance, bundle.spec),
-        lookahead=in_frames(lookahead, bundle.spec),
-        budget="measured" if tight else "advance",
-    )
-    set_levels(processor, gain, rest)
-    processor.set("limiter", float(limiter))
-    stream = LiveStream(
-        processor,
-        input_device,
-        output_device,
-        sample_rate=sample_rate,
-        block_size=block_size,
-        channels=channels,
-        latency=_latency_hint(latency),
-        wait=wait,
-    )
-    title = f"{bundle.spec.name}, {'keep' if keep else 'remove'} {', '.join(asked.words)}"
-    title += "".join(
-        f", {what} {GAIN.text(level)}"
-        for what, level in (("at", gain), ("rest", rest))
-        if level is not None
-    )
-    title += f", not {', '.join(unwanted)}" if unwanted else ""
-    with _signals() as caught:
-        return _play(stream, title, duration, caught)
+    with LiveProcess() as process, _signals() as caught:  # it loads while the words are looked up
+        bundle = Bundle.open(model)
+        asked = asked_of(bundle, query, unwanted)
+        plan = LivePlan(
+            str(bundle.path),
+            mode="keep" if keep else "remove",
+            linked=linked,
+            device=device,
+            conditioning=asked.conditioning,
+            negatives=asked.negatives,
+            state={"limiter": float(limiter), **levels(len(asked.words), gain, rest)},
+            input_device=input_device,
+            output_device=output_device,
+            sample_rate=sample_rate,
+            block_size=block_size,
+            channels=channels,
+            latency=_latency_hint(latency),
+            wait=wait,
+            advance=in_frames(advance, bundle.spec),
+            lookahead=in_frames(lookahead, bundle.spec),
+            budget="measured" if tight else "advance",
+        )
+        title = f"{bundle.spec.name}, {'keep' if keep else 'remove'} {', '.join(asked.words)}"
+        title += f", not {', '.join(unwanted)}" if unwanted else ""
+        for what, level in (("at", gain), ("rest", rest)):
+            title += "" if level is None else f", {what} {GAIN.text(level)}"
+        end = time.monotonic() + duration if duration is not None else math.inf
+        return _play(process, plan, title, end, reconnect, caught)
 
 
-def _play(stream: LiveStream, title: str, duration: float | None, caught: list[int]) -> int:
+def _play(
+    process: LiveProcess,
+    plan: LivePlan,
+    title: str,
+    end: float,
+    reconnect: float,
+    caught: list[int],
+) -> int:
+    """Play until `end`; where devices are lost, try for `reconnect` seconds to have them back."""
     try:
-        stream.start()
-        print_header(stream, title)
-        _watch(stream, duration, caught)
+        print_header(process.start(plan), title)
+        while True:
+            try:
+                _watch(process, end, caught)
+                break
+            except DeviceLost as error:
+                say(f"soloist: {error}")
+                if not _recover(process, plan, reconnect, end, caught):
+                    return error.exit_code
     except SoloistError as error:
-        say(f"soloist: {error}")  # at once: closing what is lost can take seconds
-        return _end(stream, error.exit_code)
-    except BaseException as error:
-        if not stream.stop():  # then `cli` is never reached, which would tell it
-            interrupted = isinstance(error, KeyboardInterrupt)
-            fault = f"a fault of ours, {type(error).__name__}: {error}"
-            say(f"soloist: {'the audio devices do not close' if interrupted else fault}")
-            _leave(INTERRUPTED if interrupted else 1)
-        raise
-    print_summary(stream)
-    return _end(stream, 1 if stream.fault else 128 + caught[0] if caught else 0)
+        say(f"soloist: {error}")
+        return error.exit_code
+    report = process.stop()
+    print_summary(report)
+    return 1 if report.fault else 128 + caught[0] if caught else 0
 
 
-def _end(stream: LiveStream, code: int) -> int:
-    """Closes the devices and gives `code` back."""
-    if not stream.stop():
-        _leave(code)
-    return code
+def _recover(
+    process: LiveProcess, plan: LivePlan, patience: float, end: float, caught: list[int]
+) -> bool:
+    """Whether the devices came back in time."""
+    give_up = min(time.monotonic() + patience, end)
+    pause = _FIRST_PAUSE_S
+    while not caught and time.monotonic() < give_up:
+        try:
+            report = process.restart(plan)
+        except DeviceError:  # not there yet
+            time.sleep(min(pause, max(0.0, give_up - time.monotonic())))
+            pause = min(2 * pause, _LONGEST_PAUSE_S)
+        else:
+            assert report.latency is not None
+            say(f"audio is back, latency {report.latency.whole}")
+            return True
+    return False
 
 
-def _leave(code: int) -> None:
-    """Ends the process where PortAudio hangs: in Python's own exit it would again, or abort."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
-
-
-def _watch(stream: LiveStream, duration: float | None, caught: list[int]) -> None:
-    """Shows the meters until a signal came or `duration` is over; raises DeviceLost."""
-    end = time.monotonic() + duration if duration is not None else float("inf")
-    latency = stream.latency
-    with display(stream) as show:
+def _watch(process: LiveProcess, end: float, caught: list[int]) -> None:
+    """Shows the meters until a signal came or the time is over; raises DeviceLost."""
+    latency = process.report().latency
+    with display() as show:
         while not caught and time.monotonic() < end:
             time.sleep(_TICK_S)
-            stream.check()
-            if stream.latency != latency:
-                latency = stream.latency
+            report = process.check()
+            if report.latency != latency:
+                latency = report.latency
                 say(f"the driver changed its block size: latency is now {latency}")
-            show()
+            show(report)
 
 
 def _latency_hint(text: str) -> str | float:

@@ -9,14 +9,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from rich.live import Live
 from rich.text import Text
 
 from ..streaming.budget import LatencyBudget
-from ..streaming.live import LiveStream
 from ..streaming.meters import Meters, decibels
+from ..streaming.report import Report
 from .console import people, say
+
+Figures = TypeVar("Figures")
 
 _PLAIN_S = 5.0
 _METER_CELLS = 5
@@ -25,21 +28,21 @@ _METER_FLOOR_DB = -60.0
 
 
 @contextmanager
-def display(stream: LiveStream) -> Iterator[Callable[[], None]]:
-    """A function that shows the stream's figures now: redrawn on a terminal, else now and then."""
+def display() -> Iterator[Callable[[Report], None]]:
+    """A function that shows a stream's figures: redrawn on a terminal, else now and then."""
     if people.is_terminal and not people.is_dumb_terminal:
         # No refreshing thread: this loop ticks anyway, and threads compete with the callback.
         with Live(console=people, auto_refresh=False, transient=True) as line:
-            yield lambda: line.update(_meter_line(stream.read_meters(), stream), refresh=True)
+            yield lambda report: line.update(_meter_line(report), refresh=True)
         return
     say("READY")
     last = time.monotonic()
 
-    def now_and_then() -> None:
+    def now_and_then(report: Report) -> None:
         nonlocal last
         if time.monotonic() - last >= _PLAIN_S:
             last = time.monotonic()
-            meters = stream.read_meters()
+            meters = _running(report.meters)
             say(
                 f"in {decibels(meters.input_peak):.1f} dBFS, "
                 f"out {decibels(meters.output_peak):.1f} dBFS, {_timing(meters)}"
@@ -48,8 +51,9 @@ def display(stream: LiveStream) -> Iterator[Callable[[], None]]:
     yield now_and_then
 
 
-def _meter_line(meters: Meters, stream: LiveStream) -> Text:
+def _meter_line(report: Report) -> Text:
     """Fits 80 columns."""
+    meters, latency = _running(report.meters), _running(report.latency)
     p50, p99 = _load(meters)
     return Text.assemble(
         "in ",
@@ -58,7 +62,7 @@ def _meter_line(meters: Meters, stream: LiveStream) -> Text:
         _bar(meters.output_peak),
         f" dB  load {p50} p99 {p99}  late {meters.overloads}  xruns {meters.xruns}",
         (f"  faults {meters.faults}" if meters.faults else "", "red"),
-        f"  {stream.latency.whole.ms:.2f} ms",
+        f"  {latency.whole.ms:.2f} ms",
         no_wrap=True,
         overflow="crop",
     )
@@ -91,20 +95,19 @@ def _timing(meters: Meters) -> str:
     )
 
 
-def print_header(stream: LiveStream, title: str) -> None:
-    meters = stream.read_meters()
+def print_header(report: Report, title: str) -> None:
+    wiring, meters = _running(report.wiring), _running(report.meters)
     say(f"soloist live: {title} (Ctrl-C ends it)")
-    say(f"  input    {stream.source.label} ({stream.input_channels} ch)")
-    say(f"  output   {stream.sink.label} ({stream.output_channels} ch)")
+    say(f"  input    {wiring.source} ({wiring.input_channels} ch)")
+    say(f"  output   {wiring.sink} ({wiring.output_channels} ch)")
     say(
-        f"  audio    {stream.sample_rate} Hz, blocks of {meters.block} frames "
+        f"  audio    {wiring.sample_rate} Hz, blocks of {meters.block} frames "
         f"({meters.block_ms:.2f} ms)"
     )
-    model_rate = stream.processor.sample_rate
-    if stream.sample_rate != model_rate:
-        say(f"           resampled to the model's {model_rate} Hz and back")
-    say(f"  network  on {stream.processor.provider}")
-    _print_latency(stream.latency)
+    if wiring.sample_rate != wiring.model_rate:
+        say(f"           resampled to the model's {wiring.model_rate} Hz and back")
+    say(f"  network  on {wiring.provider}")
+    _print_latency(_running(report.latency))
 
 
 def _print_latency(budget: LatencyBudget) -> None:
@@ -117,8 +120,8 @@ def _print_latency(budget: LatencyBudget) -> None:
         say("           and what the driver adds, which it does not say in full")
 
 
-def print_summary(stream: LiveStream) -> None:
-    meters, counters = stream.read_meters(), stream.counters
+def print_summary(report: Report) -> None:
+    meters, counters = _running(report.meters), _running(report.counters)
     say(f"soloist live: {meters.callbacks} blocks, {_timing(meters)}")
     if counters.faults or counters.late or counters.bad_input or counters.shortfall:
         say(
@@ -126,8 +129,11 @@ def print_summary(stream: LiveStream) -> None:
             f"it, {counters.bad_input} input samples were no numbers, {counters.shortfall} samples "
             "were missing"
         )
-    if stream.fault is not None:
-        say(
-            f"  {meters.faults} blocks were silenced by a fault of ours: "
-            f"{type(stream.fault).__name__}: {stream.fault}"
-        )
+    if report.fault:
+        say(f"  {meters.faults} blocks were silenced by a fault of ours: {report.fault}")
+
+
+def _running(figures: Figures | None) -> Figures:
+    """What every report of a stream that ran has."""
+    assert figures is not None
+    return figures

@@ -8,7 +8,6 @@ import typer
 
 from ..runtime.errors import QueryError
 from ..streaming.parameters import mixer_parameters
-from ..streaming.processor import Processor
 
 
 def encodable(words: list[str] | None) -> list[str] | None:
@@ -83,8 +82,8 @@ GAIN = mixer_parameters(1)[0]
 SHIPPED = "solo"  # the model that every command takes unless told otherwise
 
 
-def set_levels(processor: Processor, gain: float | None, rest: float | None) -> None:
-    """Rebalance: gains in dB over those that keeping or removing has set; None leaves one alone."""
-    levels = {f"stem{number}.gain": gain for number in range(1, processor.queries + 1)}
-    levels["residual.gain"] = rest
-    processor.restore({key: value for key, value in levels.items() if value is not None})
+def levels(queries: int, gain: float | None, rest: float | None) -> dict[str, float]:
+    """Gains in dB by parameter, over those that keeping or removing sets; None leaves one alone."""
+    state = {f"stem{number}.gain": gain for number in range(1, queries + 1)}
+    state["residual.gain"] = rest
+    return {key: value for key, value in state.items() if value is not None}

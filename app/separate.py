@@ -25,7 +25,7 @@ from .options import (
     Queries,
     Rest,
     Unwanted,
-    set_levels,
+    levels,
 )
 from .outputs import check_audio_writable
 from .windows import Advance, Lookahead, in_frames
@@ -85,7 +85,7 @@ def separate(
         advance=in_frames(advance, bundle.spec),
         lookahead=in_frames(lookahead, bundle.spec),
     )
-    set_levels(processor, gain, rest)
+    processor.restore(levels(processor.queries, gain, rest))
     with progress_bar(source.name) as bar:
         output = separate_array(
             processor,

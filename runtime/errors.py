@@ -5,8 +5,9 @@
     ├── QueryError            the words cannot be turned into a conditioning
     ├── AudioFileError        an audio file cannot be read or written
     ├── TooSlowError          the network takes longer than the audio that it is for
-    └── DeviceError           an audio or compute device cannot be opened or used
-        └── DeviceLost        a device that was running went away (exit code 3)
+    ├── DeviceError           an audio or compute device cannot be opened or used
+    │   └── DeviceLost        a device that was running went away (exit code 3)
+    └── ProcessFault          the process that plays met a fault of ours (exit code 1)
 
 Each message is one line that says what was wrong, what was found and what to do. The command line
 prints it as `soloist: <message>` and leaves with `exit_code`. Mistakes of a programmer (a wrong
@@ -59,3 +60,9 @@ class DeviceLost(DeviceError):
     """A device that was running stopped answering; `DeviceError` is for one that never started."""
 
     exit_code: ClassVar[int] = 3
+
+
+class ProcessFault(SoloistError):
+    """The process that plays audio failed for a reason that is no user's fault."""
+
+    exit_code: ClassVar[int] = 1

@@ -30,6 +30,7 @@ from .counters import Counters
 from .devices import channel_map, common_rate, explain, find_device, portaudio, preflight
 from .meters import MeterBoard, Meters
 from .processor import Processor
+from .report import Report, Wiring
 
 Audio = NDArray[np.float32]
 
@@ -153,6 +154,25 @@ class LiveStream:
     def read_meters(self) -> Meters:
         """Levels since the previous reading, timing and counts."""
         return self.board.read()
+
+    def report(self) -> Report:
+        """All figures of the running stream at once; levels since the previous reading."""
+        return Report(
+            "running",
+            Wiring(
+                self.source.label,
+                self.sink.label,
+                self.input_channels,
+                self.output_channels,
+                self.sample_rate,
+                self.processor.sample_rate,
+                self.processor.provider,
+            ),
+            self.latency,
+            self.read_meters(),
+            self.counters,
+            fault=f"{type(self.fault).__name__}: {self.fault}" if self.fault else "",
+        )
 
     def stop(self) -> bool:
         """Stops and closes the devices. False when PortAudio did not come back within 3 s, as

@@ -49,6 +49,11 @@ class JackServer:
         self._start()
         return self
 
+    def restart(self) -> None:
+        """Another server of the same name in place of one that was killed."""
+        self.process.wait(3)
+        self._start()
+
     def __exit__(self, *_: object) -> None:
         self._end()
         if self.process.returncode == -signal.SIGKILL:
@@ -195,6 +200,12 @@ class LiveProcess:
     @property
     def text(self) -> str:
         return "".join(self.errors)
+
+    @property
+    def player(self) -> int:
+        """The process that plays: the only child."""
+        pid = self.process.pid
+        return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
 
     def wait_for(self, words: str) -> None:
         """Until it has said `words`; "READY" is said when audio runs."""

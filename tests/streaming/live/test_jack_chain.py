@@ -157,9 +157,9 @@ def test_xruns_are_counted(start_server: Make, run_live: Make, toy_bundle: Make)
     server = start_server()
     live = run_live(server, "-i", "system", "-o", "system", "-m", str(toy_bundle().path))
     live.wait_for("READY")
-    live.process.send_signal(signal.SIGSTOP)
+    os.kill(live.player, signal.SIGSTOP)
     time.sleep(0.5)
-    live.process.send_signal(signal.SIGCONT)
+    os.kill(live.player, signal.SIGCONT)
     time.sleep(0.5)
     assert live.end() == 130
     summary = next(line for line in reversed(live.errors) if "xruns " in line)
@@ -202,14 +202,46 @@ def test_terminal_gets_meters(start_server: Make, toy_bundle: Make) -> None:
     assert b"READY" not in seen
 
 
+def test_a_stopped_interface_stops_no_audio(
+    start_server: Make, run_live: Make, toy_bundle: Make
+) -> None:
+    """The process that a person looks at stands still for a second; blocks go on."""
+    live = run_live(
+        start_server(), "-i", "system", "-o", "system", "-m", str(toy_bundle().path), "--wait"
+    )
+    live.wait_for("READY")
+    live.process.send_signal(signal.SIGSTOP)
+    time.sleep(1.0)
+    live.process.send_signal(signal.SIGCONT)
+    assert live.end() == 130
+    summary = next(line for line in reversed(live.errors) if "blocks" in line)
+    blocks = int(summary.removeprefix("soloist live: ").partition(" ")[0])
+    assert blocks * 128 >= 1.0 * RATE
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=["KILL", "TERM"])
 def test_lost_server(start_server: Make, run_live: Make, toy_bundle: Make, number: int) -> None:
     server = start_server()
-    live = run_live(server, "-i", "system", "-o", "system", "-m", str(toy_bundle().path))
+    model = ("-m", str(toy_bundle().path))
+    live = run_live(server, "-i", "system", "-o", "system", *model, "--reconnect", "0")
     live.wait_for("READY")
     server.process.send_signal(number)
     assert live.finish(timeout=10) == 3
     assert live.errors[-1].startswith("soloist: audio device lost: input 'system, JACK")
+
+
+def test_a_server_that_comes_back(start_server: Make, run_live: Make, toy_bundle: Make) -> None:
+    """Killed and started again: said, and played on at the same latency."""
+    server = start_server()
+    live = run_live(server, "-i", "system", "-o", "system", "-m", str(toy_bundle(hop=HOP).path))
+    live.wait_for("READY")
+    server.process.kill()
+    live.wait_for("soloist: audio device lost: input 'system, JACK")
+    server.restart()
+    live.wait_for("audio is back, latency ")
+    assert live.end() == 130
+    budget = f"{2 * HOP} samples" if server.period == HOP else ""
+    assert budget in next(line for line in live.errors if line.startswith("audio is back"))
 
 
 @pytest.mark.parametrize(

@@ -127,7 +127,7 @@ def test_driver_latency_is_not_believed_blindly(
         "9.33 ms (448 samples at 48000 Hz) = "
         "block collected 64 + overlap 128 + block adapter 64 + driver in 192"
     )
-    print_header(stream, "toy")
+    print_header(stream.report(), "toy")
     lines = capsys.readouterr().err.splitlines()
     assert lines[-6:] == [
         "  latency  block collected      64 samples     1.33 ms",
@@ -262,7 +262,7 @@ def test_another_rate_is_resampled(
     delay = stream.latency.processing.total
     np.testing.assert_allclose(heard[delay + 2000 :], audio[2000:-delay], atol=1e-4)
     assert stream.counters.shortfall == 0
-    print_header(stream, "toy")
+    print_header(stream.report(), "toy")
     shown = capsys.readouterr().err
     assert "44100 Hz, blocks of 64 frames (1.45 ms)\n" in shown
     assert "resampled to the model's 48000 Hz and back" in shown

@@ -1,0 +1,66 @@
+"""Everything that a live stream is made of, as plain values that can go to another process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..runtime.bundle import Bundle
+from .live import LiveStream
+from .pace import Budget
+from .processor import Fallback, Mode, Processor
+
+
+@dataclass(frozen=True)
+class LivePlan:
+    """Arguments of a `Processor` and of a `LiveStream`; `state` are values of parameters by id."""
+
+    model: str
+    mode: Mode = "keep"
+    fallback: Fallback = "dry"
+    linked: bool = True
+    device: str = "auto"
+    threads: int = 1
+    conditioning: NDArray[np.float32] | None = None
+    negatives: int = 0
+    state: Mapping[str, float] = field(default_factory=dict)
+    input_device: int | str | None = None
+    output_device: int | str | None = None
+    sample_rate: int | None = None
+    block_size: int = 0
+    channels: int | None = None
+    latency: str | float = "low"
+    wait: bool = False
+    advance: int | None = None
+    lookahead: int | None = None
+    budget: Budget = "advance"
+
+    def open(self) -> LiveStream:
+        """The stream, not started. Raises `SoloistError` where it cannot be made."""
+        processor = Processor(
+            Bundle.open(self.model),
+            mode=self.mode,
+            fallback=self.fallback,
+            linked=self.linked,
+            device=self.device,
+            threads=self.threads,
+            conditioning=self.conditioning,
+            negatives=self.negatives,
+            advance=self.advance,
+            lookahead=self.lookahead,
+            budget=self.budget,
+        )
+        processor.restore(self.state)
+        return LiveStream(
+            processor,
+            self.input_device,
+            self.output_device,
+            sample_rate=self.sample_rate,
+            block_size=self.block_size,
+            channels=self.channels,
+            latency=self.latency,
+            wait=self.wait,
+        )

@@ -1,0 +1,236 @@
+"""The stream in a process of its own, on a sound system that is a module of thirty lines."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from soloist.runtime.errors import DeviceError, DeviceLost, ProcessFault, SoloistError
+from soloist.streaming import process as module
+from soloist.streaming.meters import Meters
+from soloist.streaming.plan import LivePlan
+from soloist.streaming.process import LiveProcess
+from soloist.streaming.report import Page, Report
+
+# One device, "desk": it plays a constant of 0.5 into its input, 128 frames every 2.7 ms.
+SOUND_SYSTEM = """
+import threading, time
+import numpy as np
+
+class PortAudioError(Exception):
+    pass
+
+class Stream:
+    latency = (0.004, 0.004)
+
+    def __init__(self, callback, channels, **_):
+        self._callback, self._channels, self.active = callback, channels, False
+
+    def start(self):
+        self.active = True
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self):
+        given = np.full((128, self._channels[0]), 0.5, np.float32)
+        out = np.zeros((128, self._channels[1]), np.float32)
+        while self.active:
+            self._callback(given, out, 128, None, None)
+            time.sleep(128 / 48000)
+
+    def stop(self):
+        self.active = False
+
+    def close(self):
+        pass
+
+def query_hostapis():
+    return [{"name": "Fake"}]
+
+def query_devices(kind=None):
+    desk = {"name": "desk", "index": 0, "hostapi": 0, "max_input_channels": 1,
+            "max_output_channels": 1, "default_samplerate": 48000.0}
+    return desk if kind else [desk]
+
+def check_input_settings(*_, **__):
+    pass
+
+check_output_settings = check_input_settings
+"""
+
+Start = Callable[..., tuple[LiveProcess, Report]]
+
+
+@pytest.fixture
+def plan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, toy_bundle: Callable[..., Any]
+) -> LivePlan:
+    """Plays half of a toy's input, through the sound system above."""
+    (tmp_path / "sounddevice.py").write_text(SOUND_SYSTEM)
+    monkeypatch.setenv(
+        "PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    )
+    gates = np.zeros((1, 8), np.float32)  # sigmoid(0): masks of one half
+    return LivePlan(str(toy_bundle().path), conditioning=gates, wait=True, device="cpu")
+
+
+@pytest.fixture
+def start(plan: LivePlan) -> Iterator[Start]:
+    started: list[LiveProcess] = []
+
+    def run() -> tuple[LiveProcess, Report]:
+        started.append(LiveProcess())
+        return started[-1], started[-1].start(plan)
+
+    yield run
+    for process in started:
+        process.stop()
+
+
+def until(process: LiveProcess, holds: Callable[[Meters], bool]) -> Meters:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        meters = process.check().meters
+        assert meters is not None
+        if holds(meters):
+            return meters
+        time.sleep(0.01)
+    raise AssertionError(f"not in time: {process.report()}")
+
+
+def test_plays_and_tells(start: Start) -> None:
+    process, report = start()
+    assert report.wiring is not None and report.latency is not None
+    assert (report.wiring.source, report.wiring.provider) == ("desk, Fake", "cpu")
+    assert report.latency.processing.total == 128
+    meters = until(process, lambda m: abs(m.output_peak - 0.25) < 1e-3)
+    assert meters.input_peak == 0.5
+    last = process.stop()
+    assert last.stage == "ended"
+    assert last.counters is not None and last.counters.hops > 10
+    assert process.stop() == last  # again: nothing happens
+
+
+def test_orders_reach_the_processor(start: Start) -> None:
+    process, _ = start()
+    process.set({"bypass": 1.0})
+    until(process, lambda m: m.output_peak == pytest.approx(0.5, abs=1e-4))
+    process.set({"bypass": 0.0, "stem1.gain": -6.0206})
+    until(process, lambda m: m.output_peak == pytest.approx(0.125, abs=1e-4))
+    process.set_conditioning(np.full((1, 8), -100.0, np.float32))
+    until(process, lambda m: m.output_peak < 1e-3)
+
+
+def test_an_order_that_cannot_be_carried_out_is_told(start: Start) -> None:
+    process, _ = start()
+    process.set({"pan": 0.0})
+    with pytest.raises(ProcessFault, match="a fault of ours, ValueError: no parameter 'pan'"):
+        until(process, lambda _: False)
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "said"),
+    [
+        ({"input_device": "theremin"}, DeviceError, "no input device matches 'theremin'"),
+        ({"model": "no such.onnx"}, SoloistError, "no model 'no such.onnx'"),
+        ({"state": {"pan": 1.0}}, ProcessFault, "no parameter 'pan'"),
+    ],
+)
+def test_what_keeps_it_from_starting_is_raised_here(
+    plan: LivePlan, change: dict[str, Any], kind: type[SoloistError], said: str
+) -> None:
+    import dataclasses
+
+    with LiveProcess() as process, pytest.raises(kind, match=said) as caught:
+        process.start(dataclasses.replace(plan, **change))
+    assert type(caught.value) is kind or kind is SoloistError
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [(signal.SIGKILL, "ended .signal 9."), (signal.SIGSTOP, "has said nothing for")],
+    ids=["KILL", "STOP"],
+)
+def test_a_process_that_went_away_is_noticed(
+    start: Start, monkeypatch: pytest.MonkeyPatch, number: int, said: str
+) -> None:
+    monkeypatch.setattr(module, "_SILENT_LIMIT_S", 0.5)
+    monkeypatch.setattr(module, "_STOP_LIMIT_S", 0.2)
+    process, _ = start()
+    process.check()
+    os.kill(process._process.pid, number)
+    with pytest.raises(DeviceLost, match=said):
+        until(process, lambda _: False)
+    assert process.stop().stage == "running"  # what it said last
+    assert process._process.poll() is not None
+
+
+def test_it_starts_again(start: Start, plan: LivePlan) -> None:
+    process, first = start()
+    os.kill(process._process.pid, signal.SIGKILL)
+    report = process.restart(plan)
+    assert report.latency == first.latency
+    until(process, lambda m: abs(m.output_peak - 0.25) < 1e-3)
+
+
+def test_it_does_not_outlive_its_parent(plan: LivePlan) -> None:
+    program = (
+        "import pickle, sys, time\n"
+        "from soloist.streaming.process import LiveProcess\n"
+        "process = LiveProcess()\n"
+        "process.start(pickle.load(sys.stdin.buffer))\n"
+        "print(process._process.pid, process._page.path, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    import pickle
+
+    parent = subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert parent.stdin is not None and parent.stdout is not None
+    pickle.dump(plan, parent.stdin)
+    parent.stdin.close()
+    pid, page = parent.stdout.readline().split(maxsplit=1)
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    deadline = time.monotonic() + 20
+    while Path(f"/proc/{int(pid)}").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not Path(f"/proc/{int(pid)}").exists()
+    Path(page.decode().strip()).unlink(missing_ok=True)
+
+
+def test_a_page_shows_whole_reports_only() -> None:
+    """One process writes as fast as it can, this one reads."""
+    page = Page.create()
+    program = (
+        "import sys; from pathlib import Path\n"
+        "from soloist.streaming.report import Page, Report\n"
+        "page = Page(Path(sys.argv[1]))\n"
+        "for n in range(20000):\n"
+        "    page.write(Report('running', fault=f'{n},' * (1 + n % 500)))\n"
+        "page.write(Report('ended'))\n"
+    )
+    writer = subprocess.Popen([sys.executable, "-c", program, str(page.path)])
+    numbers = [0]
+    while (report := page.read()).stage != "ended":
+        assert writer.poll() in (None, 0)
+        if report.stage == "running":
+            text, _, _ = report.fault.partition(",")
+            number = int(text)
+            assert report.fault == f"{text}," * (1 + number % 500)
+            assert number >= numbers[-1]
+            numbers.append(number)
+    assert writer.wait() == 0
+    page.remove()
+    assert not page.path.exists()
+    assert len(set(numbers)) > 10
