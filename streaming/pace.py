@@ -44,8 +44,8 @@ def paced(schedule: Schedule, seconds: float, sample_rate: int, budget: Budget) 
     longest = schedule.longest_advance
     if needed > longest:
         raise TooSlowError(
-            f"the network takes {1000 * seconds:.0f} ms for a window, and windows can be "
-            f"{1000 * longest * hop_s:.0f} ms apart at most ({longest} frames, with a look-ahead "
+            f"the network takes {1000 * seconds:.3g} ms for a window, and windows can be "
+            f"{1000 * longest * hop_s:.3g} ms apart at most ({longest} frames, with a look-ahead "
             f"of {schedule.lookahead}): ask for less look-ahead, use a faster device or more "
             "threads, or export a bundle that emits more frames"
         )
