@@ -70,4 +70,6 @@ def test_a_network_that_is_too_slow_is_refused(
     toy = windowed_toy(n_fft=4, hop=1, samples=3000, emitted=3, baked=0, advance=3, crossfade=0)
     live = run_live(start_server(rate=RATE), "-i", "system", "-o", "system", "-m", str(toy.path))
     assert live.finish() == 2
-    assert re.search(r"soloist: the network takes \S+ ms for a window, .* 0.188 ms apart", live.text)
+    assert re.search(
+        r"soloist: the network takes \S+ ms for a window, .* 0.188 ms apart", live.text
+    )
