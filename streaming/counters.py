@@ -1,6 +1,6 @@
 """What went wrong while playing, as numbers: trouble in a stream is counted, never raised."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 
 @dataclass(slots=True)
@@ -25,3 +25,8 @@ class Counters:
     bad_input: int = 0
     late: int = 0
     shortfall: int = 0
+
+    def clear(self) -> None:
+        """Count from 0 again."""
+        for field in fields(self):
+            setattr(self, field.name, 0)

@@ -210,6 +210,7 @@ class LiveStream:
         for _ in range(1 + 4096 // frames):
             self.processor.process(silence, np.empty_like(silence))
         self.processor.reset()
+        self.processor.counters.clear()  # the first runs may well have been late
 
     def _quieten_interpreter(self) -> None:
         # A full collection stops every thread, the callback too, for up to 0.3 s.

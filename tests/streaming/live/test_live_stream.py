@@ -176,6 +176,13 @@ def test_fault_in_a_callback_is_silence_and_counted(
     assert capsys.readouterr() == ("", "")
 
 
+def test_warming_up_counts_for_nothing(open_stream: OpenStream) -> None:
+    stream = open_stream()
+    assert stream.counters.hops == 0
+    played(stream, noise(4 * HOP), HOP)
+    assert stream.counters.hops == 4
+
+
 def test_flags_and_levels_are_metered(open_stream: OpenStream) -> None:
     stream = open_stream()
     stream._stream.block(noise(64), flags="input overflow")
