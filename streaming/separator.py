@@ -39,7 +39,8 @@ class Separator:
     the residual. `model` is the name of a shipped one, a path or an opened bundle. `mode` "keep" is
     to hear the queries, "remove" all but them. `linked` gives all channels the same masks, which
     keeps a stereo image; else each has its own. `device` and `threads` are those of `Session`,
-    `load` is that of `conditioning_for`.
+    `load` is that of `conditioning_for`, and for a windowed model `advance` and `lookahead` those
+    of `Processor`.
 
     Audio is floating point, full scale 1.0, (frames,) or (frames, channels), at any rate that is
     given with it in Hertz; what comes out is float32 of the same shape.
@@ -58,10 +59,13 @@ class Separator:
         device: str = "auto",
         threads: int = 1,
         load: Loader | None = None,
+        advance: int | None = None,
+        lookahead: int | None = None,
     ) -> None:
         self.bundle = model if isinstance(model, Bundle) else Bundle.open(model)
         self.mode, self.linked = mode, linked
         self._device, self._threads, self._load = device, threads, load
+        self._advance, self._lookahead = advance, lookahead
         self._made: WeakSet[Processor] = WeakSet()
         self._offline: dict[Outputs, Processor] = {}
         words, unwanted = _words(*queries), _words(negatives)
@@ -132,6 +136,8 @@ class Separator:
             threads=self._threads,
             conditioning=self._conditioning,
             negatives=len(self.negatives),
+            advance=self._advance,
+            lookahead=self._lookahead,
         )
         self._made.add(processor)
         return processor

@@ -13,6 +13,7 @@ from soloist.runtime.errors import BundleError, TooSlowError
 from soloist.runtime.network import MaskNetwork
 from soloist.streaming import windowed
 from soloist.streaming.processor import Processor
+from soloist.streaming.separator import Separator
 from soloist.streaming.windowed import WindowedSession
 
 Toys = Callable[..., Any]
@@ -81,6 +82,16 @@ def test_advance_and_look_ahead_can_be_chosen(
     processor = Processor(windowed_toy().bundle, device="cpu", **choices)  # type: ignore[arg-type]
     processor.prepare(RATE, 512, 1)
     assert dict(processor.latency.parts)[first] == last
+
+
+def test_a_separator_takes_them_too(windowed_toy: Toys, noise: Noise) -> None:
+    separator = Separator(
+        model=windowed_toy().bundle, advance=9, lookahead=4, linked=False, device="cpu"
+    )
+    assert dict(separator.latency(RATE).parts)["advance"] == 9 * HOP
+    stems = separator.stems(noise(1000), RATE)
+    assert set(stems) == {"dog", "residual"}
+    np.testing.assert_allclose(sum(stems.values()), noise(1000), atol=1e-6)
 
 
 def test_what_cannot_be_chosen_is_refused_in_a_line(windowed_toy: Toys, toy_bundle: Toys) -> None:
