@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -15,19 +16,57 @@ from .outputs import check_writable
 
 
 def export(
+    system: Annotated[
+        str, typer.Argument(metavar="SYSTEM", help="solo, clipsep, clipsep-nit, bimodal, ...")
+    ],
     checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="What training wrote.")],
-    output: Annotated[Path, typer.Argument(metavar="OUT", help="The bundle, an .onnx file.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="OUT", help="The bundle, an .onnx file.")
+    ],
     query: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
             "--query",
             "-q",
             metavar="WORDS",
             callback=encodable,
-            help="A sound to bake in; repeat it.",
+            help="A sound to bake in; repeat it. Published systems take mixes, too: "
+            "'violin + 0.5*image:viola.jpg - speech'.",
         ),
-    ],
-    name: Annotated[str, typer.Option("--name", help="What the bundle calls itself.")] = "solo",
+    ] = None,
+    query_embedding: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--query-embedding",
+            metavar="[NAME=]FILE",
+            callback=encodable,
+            help="A sound to bake in by its embedding, an .npy file; repeat it.",
+        ),
+    ] = None,
+    prompts: Annotated[
+        str,
+        typer.Option(help="What CLIP is told around the words: photo, plain, ensemble."),
+    ] = "photo",
+    encoder_weights: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Weights of the text encoder; else from its usual hub."),
+    ] = None,
+    advance: Annotated[
+        int, typer.Option(min=1, metavar="FRAMES", help="From one window to the next.")
+    ] = 16,
+    crossfade: Annotated[
+        int, typer.Option(min=0, metavar="FRAMES", help="In which windows take over.")
+    ] = 4,
+    lookahead: Annotated[
+        int, typer.Option(min=0, metavar="FRAMES", help="Of a window, newer than those it gives.")
+    ] = 0,
+    whole: Annotated[
+        bool,
+        typer.Option("--whole", help="All frames of a window, so that players choose; slower."),
+    ] = False,
+    name: Annotated[
+        str | None, typer.Option("--name", help="What the bundle calls itself; else SYSTEM.")
+    ] = None,
     card: Annotated[
         Path | None, typer.Option("--card", metavar="FILE", help="Markdown to carry inside.")
     ] = None,
@@ -36,15 +75,39 @@ def export(
         typer.Option(help="Of the large weights; int8 is quicker and nearly the same."),
     ] = "fp32",
 ) -> None:
-    """Turn a trained checkpoint into a bundle that plays without torch."""
+    """Turn a trained checkpoint into a bundle that plays without torch.
+
+    docs/published-separators.md says what can be exported, and from which files.
+    """
     try:
-        from ..export.solo import export_bundle
+        from ..export.asked import Asked
+        from ..export.systems import export_system
+        from ..export.windowed import Windows
     except ModuleNotFoundError as error:
         if (error.name or "").startswith(__name__.split(".")[0]):
             raise  # a broken install of ours, not a missing extra
         raise SoloistError(
             f'export needs {error.name}, which is not installed: pip install "soloist[export]"'
         ) from error
+    _check_there(checkpoint)
+    check_writable(output)
+    text = _read(card) if card else None
+    asked = Asked(tuple(query or ()), _named(query_embedding or ()), prompts, encoder_weights)
+    spec = export_system(
+        system,
+        checkpoint,
+        asked,
+        output,
+        Windows(advance, crossfade, lookahead, whole),
+        name=name,
+        card=text,
+        precision=precision,
+    )
+    figures = ", ".join(f"{figure} {value:.3g}" for figure, value in spec.parity.items())
+    say(f"written: {output}; against torch: {figures}")
+
+
+def _check_there(checkpoint: Path) -> None:
     try:
         found = "" if checkpoint.is_file() else "no such file"
     except OSError as error:  # such as a name that is too long
@@ -53,11 +116,19 @@ def export(
         raise SoloistError(
             f"no checkpoint {str(checkpoint)!r}: {found}; give a file that training wrote"
         )
-    check_writable(output)
-    text = _read(card) if card else None
-    spec = export_bundle(checkpoint, query, output, name=name, card=text, precision=precision)
-    figures = ", ".join(f"{figure} {value:.3g}" for figure, value in spec.parity.items())
-    say(f"written: {output}; against torch: {figures}")
+
+
+def _named(embeddings: Sequence[str]) -> dict[str, Path]:
+    """Files by the name before their `=`, or else by their own."""
+    files = {}
+    for text in embeddings:
+        name, found, file = text.partition("=")
+        path = Path(file if found else text)
+        name = name if found else path.stem
+        if name in files:
+            raise SoloistError(f"two embeddings are called {name!r}; give NAME=FILE for one")
+        files[name] = path
+    return files
 
 
 def _read(card: Path) -> str:

@@ -1,4 +1,4 @@
-"""A streaming separator as an ONNX graph that advances by one hop."""
+"""Networks as ONNX graphs: one hop of a streaming separator, or one window of another."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import onnx
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+
+from ..runtime.errors import BundleError
 
 OPSET = 21
 
@@ -40,9 +42,59 @@ def hop_graph(
         ["stems", "next_state"],
         ({0: batch}, {0: queries}, {0: batch}),
     )
+    _set_default(model, conditioning)
+    return model
+
+
+def window_graph(
+    network: nn.Module, bins: int, frames: int, conditioning: NDArray[np.float32], *, batch: bool
+) -> onnx.ModelProto:
+    """Traces one window: ``spectrogram`` and ``conditioning`` to ``masks``.
+
+    Args:
+        network: ``forward(spectrogram, conditioning) -> masks``, in evaluation mode.
+        bins, frames: of a window.
+        conditioning: ``(queries, size)``, becomes the default of that input; the number of queries
+            is free.
+        batch: whether the number of channels is free, too; else it is one.
+
+    Raises:
+        BundleError: the graph holds operators that a bundle may not have.
+    """
+    # two channels and three queries, so that no axis is taken for a constant or for another
+    example = (
+        torch.randn(2 if batch else 1, bins, frames, 2),
+        torch.from_numpy(np.repeat(conditioning[:1], 3, axis=0)),
+    )
+    free = {0: torch.export.Dim("B")} if batch else {}
+    axes = (free, {0: torch.export.Dim("Q")})
+    model = _trace(network, example, ["spectrogram", "conditioning"], ["masks"], axes)
+    open_axes = [value.type.tensor_type.shape.dim[0].dim_param != "" for value in model.graph.input]
+    if open_axes != [batch, True]:  # the exporter falls back on fixed numbers without a word
+        raise BundleError("the graph takes one number of channels and queries only")
+    check_operators(model)
+    _set_default(model, conditioning)
+    return model
+
+
+def check_operators(model: onnx.ModelProto) -> None:
+    """Raises ``BundleError`` for operators that not every ONNX Runtime runs, or runs fast.
+
+    Those are custom ones, those over complex numbers, and sampling on a grid.
+    """
+    complex_types = {onnx.TensorProto.COMPLEX64, onnx.TensorProto.COMPLEX128}
+    values = [*model.graph.input, *model.graph.value_info, *model.graph.output]
+    for value in values:
+        if value.type.tensor_type.elem_type in complex_types:
+            raise BundleError(f"the graph holds complex numbers ({value.name})")
+    for node in model.graph.node:
+        if node.domain not in ("", "ai.onnx") or node.op_type in ("GridSample", "DFT", "STFT"):
+            raise BundleError(f"the graph holds the operator {node.domain}{node.op_type}")
+
+
+def _set_default(model: onnx.ModelProto, conditioning: NDArray[np.float32]) -> None:
     default = onnx.numpy_helper.from_array(conditioning, "conditioning")
     model.graph.initializer.append(default)
-    return model
 
 
 def conditioner_graph(conditioner: nn.Module, dimension: int) -> onnx.ModelProto:

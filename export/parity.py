@@ -1,4 +1,4 @@
-"""How closely the exported graph follows the network it was made from.
+"""How closely an exported graph follows the network it was made from.
 
 What is expected, on spectra of unit scale: of float32 bundles a difference of 1e-4 at most, and
 90 dB. Of int8 bundles 35 dB: there the weights are rounded to 127 steps of their block's largest
@@ -14,13 +14,17 @@ from typing import Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..runtime.bundle import Bundle
+from ..runtime.ort import open_cpu
 from ..runtime.session import Session
+from ..separators.columns import Span
+from ..separators.spectrogram import Spectrogram, as_pairs
 
 HOPS = 400
 """More than a second at 48 kHz and hop 128: long enough for the state to drift, if it did."""
+CLIPS = 2
 
 
 class StreamingSeparator(Protocol):
@@ -65,4 +69,46 @@ def parity(
         worst = max(worst, float(np.abs(difference).max()))
         error += float(np.square(difference).sum())
         energy += float(expected.square().sum())
+    return {"max_abs": worst, "snr_db": float(10 * np.log10(energy / (error + 1e-30)))}
+
+
+@torch.no_grad()
+def window_parity(
+    network: nn.Module,
+    path: Path,
+    front: Spectrogram,
+    span: Span,
+    conditioning: NDArray[np.float32],
+    seed: int = 0,
+) -> dict[str, float]:
+    """Sends clips of noise that swells and fades through both, and compares the masks.
+
+    Args:
+        network: ``forward(spectrogram, conditioning) -> masks`` over whole clips.
+        path: a windowed bundle made from it.
+        front: its STFT.
+        span: the frames that the bundle makes masks for.
+        conditioning: ``(queries, size)`` to ask both for.
+
+    Returns:
+        ``max_abs``: the largest difference of any mask; ``snr_db``: energy of torch's masked
+        spectrograms over the energy of the difference, dB.
+    """
+    session = open_cpu(path)
+    generator = torch.Generator().manual_seed(seed)
+    query = torch.from_numpy(conditioning)
+    worst = error = energy = 0.0
+    for _ in range(CLIPS):
+        swell = torch.exp(2 * torch.randn(1, 1, 16, generator=generator) - 3)
+        level = torch.nn.functional.interpolate(swell, front.clip, mode="linear")[0]
+        audio = level * torch.randn(1, front.clip, generator=generator)
+        spectrogram = as_pairs(front.analyse(audio))
+        expected = network(spectrogram, query)[:, :, :, span.start : span.stop].numpy()
+        given = {"spectrogram": spectrogram.numpy(), "conditioning": conditioning}
+        (masks,) = session.run(["masks"], given)
+        difference = masks - expected
+        heard = spectrogram[:, :, span.start : span.stop].square().sum(-1).numpy()[:, None]
+        worst = max(worst, float(np.abs(difference).max()))
+        error += float((np.square(difference).sum(-1) * heard).sum())
+        energy += float((np.square(expected).sum(-1) * heard).sum())
     return {"max_abs": worst, "snr_db": float(10 * np.log10(energy / (error + 1e-30)))}

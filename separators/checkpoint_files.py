@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 import numpy as np
@@ -73,11 +73,8 @@ def read_arguments(path: Path) -> Arguments:
     Raises:
         ValueError: it is there and is no JSON object.
     """
-    for folder in (path.parent, path.parent.parent):
-        found = folder / _ARGUMENTS
-        if found.is_file():
-            break
-    else:
+    found = companion(path, _ARGUMENTS)
+    if found is None:
         return {}
     try:
         if found.stat().st_size > _MOST_ARGUMENTS:
@@ -88,6 +85,18 @@ def read_arguments(path: Path) -> Arguments:
     if not isinstance(arguments, dict):
         raise ValueError(f"{found} is no JSON object")
     return arguments
+
+
+def companion(path: Path, name: str) -> Path | None:
+    """The file of that name beside a checkpoint, or beside its folder; None where there is none.
+
+    Only the last part of the name counts: training wrote it, on another machine.
+    """
+    name = PureWindowsPath(name).name  # knows both kinds of slashes
+    for folder in (path.parent, path.parent.parent):
+        if name and (folder / name).is_file():
+            return folder / name
+    return None
 
 
 def fill(network: nn.Module, state: State) -> None:

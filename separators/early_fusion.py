@@ -34,8 +34,8 @@ class EarlyFusion(nn.Module):
     def forward(self, spectrogram: Tensor, conditioning: Tensor) -> Tensor:
         """As :meth:`.late_fusion.LateFusion.forward`; ``conditioning`` is ``(queries, maps)``."""
         logits: Tensor = self.sound_net(self.fuse(self.picture(spectrogram), conditioning))
-        queries = conditioning.shape[0]
-        masks: Tensor = self.picture.masks(logits.unflatten(0, (-1, queries))[:, :, 0])
+        logits = logits.unflatten(0, (-1, conditioning.shape[0]))
+        masks: Tensor = self.picture.masks(logits[:, :, 0])
         return masks
 
     def live(self, want: Span) -> EarlyFusionLive:
@@ -49,7 +49,7 @@ class EarlyFusion(nn.Module):
         Queries of one picture lie next to each other.
         """
         batch, _, rows, frames = picture.shape
-        queries = len(conditioning)
+        queries = conditioning.shape[0]
         gates = conditioning[None, :, :, None, None].expand(batch, -1, -1, rows, frames)
         pictures = picture[:, None].expand(-1, queries, -1, -1, -1)
         return torch.cat([pictures, gates], dim=2).flatten(0, 1)
@@ -72,5 +72,6 @@ class EarlyFusionLive(nn.Module):
         """As :meth:`EarlyFusion.forward`, for the wanted frames."""
         joined = EarlyFusion.fuse(self.picture(spectrogram), conditioning)
         logits = self.ascent(self.sound_net.encode(joined))
-        masks: Tensor = self.picture.masks(logits.unflatten(0, (-1, len(conditioning)))[:, :, 0])
+        logits = logits.unflatten(0, (-1, conditioning.shape[0]))
+        masks: Tensor = self.picture.masks(logits[:, :, 0])
         return masks

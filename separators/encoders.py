@@ -11,14 +11,25 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from .bert_encoder import BertEncoder
+from .clip_encoder import ClipEncoder
+from .libraries import no_library, no_weights
+from .prompts import PROMPTS
+
 _OPEN_CLIP = "open_clip/"
 
 
-def load_encoder(name: str) -> OpenClip:
+_CLIP = "clip/"
+
+
+def load_encoder(name: str, weights: str | None = None) -> OpenClip | ClipEncoder | BertEncoder:
     """Loads a text encoder; takes seconds.
 
     Args:
-        name: ``"open_clip/MODEL/WEIGHTS"`` such as ``"open_clip/ViT-B-32-quickgelu/openai"``.
+        name: ``"open_clip/MODEL/WEIGHTS"`` such as ``"open_clip/ViT-B-32-quickgelu/openai"``, of
+            unit length; ``"clip/PROMPTS"`` such as ``"clip/photo"``, CLIP as CLIPSep asks it; or
+            ``"bert-mini"``.
+        weights: a file or folder, or the hub's name, to take instead of the usual weights.
 
     Raises:
         ValueError: no encoder has that name.
@@ -26,11 +37,17 @@ def load_encoder(name: str) -> OpenClip:
         OSError: its weights can be had neither from this machine nor from the hub.
     """
     if name.startswith(_OPEN_CLIP) and name.count("/") == 2:
-        _, model, weights = name.split("/")
-        return OpenClip(model, weights)
-    raise ValueError(
-        f"text encoder {name!r} is unknown; known beside those that ship: {_OPEN_CLIP}MODEL/WEIGHTS"
+        _, model, tag = name.split("/")
+        return OpenClip(model, tag if weights is None else weights)
+    if name.startswith(_CLIP):
+        ensemble = name.removeprefix(_CLIP)
+        return ClipEncoder(ensemble) if weights is None else ClipEncoder(ensemble, weights)
+    if name == BertEncoder.name:
+        return BertEncoder() if weights is None else BertEncoder(weights)
+    known = ", ".join(
+        [f"{_OPEN_CLIP}MODEL/WEIGHTS", *(f"{_CLIP}{p}" for p in PROMPTS), "bert-mini"]
     )
+    raise ValueError(f"text encoder {name!r} is unknown; known beside those that ship: {known}")
 
 
 class OpenClip:
@@ -43,14 +60,14 @@ class OpenClip:
     def __init__(self, model: str, weights: str) -> None:
         try:
             import open_clip
-        except ImportError as error:
-            raise _no_library("open_clip", "clip", error) from error
+        except (ImportError, RuntimeError) as error:  # torchvision of another torch
+            raise no_library("text encoder open_clip", "open_clip", "clip", error) from error
         self.name = f"{_OPEN_CLIP}{model}/{weights}"
         try:
             self._model = open_clip.create_model(model, pretrained=weights or None).eval()
             self._tokenise = open_clip.get_tokenizer(model)
         except Exception as error:  # of the hub, the network or the files: many unrelated kinds
-            raise OSError(_no_weights(self.name, weights or model, error)) from error
+            raise no_weights(f"text encoder {self.name}", weights or model, error) from error
         self.dimension = int(self.encode(["a sound"]).shape[1])
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -60,16 +77,3 @@ class OpenClip:
         with torch.no_grad():
             embeddings = self._model.encode_text(self._tokenise(list(texts)), normalize=True)
         return np.asarray(embeddings.numpy(), dtype=np.float32)
-
-
-def _no_library(encoder: str, extra: str, error: ImportError) -> ImportError:
-    if isinstance(error, ModuleNotFoundError):
-        return ImportError(
-            f'text encoder {encoder} is not installed: pip install "soloist[{extra}]"'
-        )
-    return ImportError(f"text encoder {encoder} is installed but broken ({error}); install it anew")
-
-
-def _no_weights(name: str, source: str, error: Exception) -> str:
-    reason = str(error).partition("\n")[0][:120]
-    return f"the weights of text encoder {name} cannot be loaded from {source} ({reason})"

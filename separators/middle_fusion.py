@@ -40,7 +40,8 @@ class MiddleFusion(nn.Module):
         """As :meth:`.late_fusion.LateFusion.forward`; ``conditioning`` is ``(queries, maps)``."""
         halved = self.sound_net.encode(self.picture(spectrogram))
         logits = self.sound_net.decode(*_for_each(halved, conditioning))
-        masks: Tensor = self.picture.masks(logits.unflatten(0, (-1, len(conditioning)))[:, :, 0])
+        logits = logits.unflatten(0, (-1, conditioning.shape[0]))
+        masks: Tensor = self.picture.masks(logits[:, :, 0])
         return masks
 
     def live(self, want: Span) -> MiddleFusionLive:
@@ -65,12 +66,13 @@ class MiddleFusionLive(nn.Module):
         """As :meth:`MiddleFusion.forward`, for the wanted frames."""
         halved = self.sound_net.encode(self.picture(spectrogram))
         logits = self.ascent(*_for_each(halved, conditioning))
-        masks: Tensor = self.picture.masks(logits.unflatten(0, (-1, len(conditioning)))[:, :, 0])
+        logits = logits.unflatten(0, (-1, conditioning.shape[0]))
+        masks: Tensor = self.picture.masks(logits[:, :, 0])
         return masks
 
 
 def _for_each(halved: list[Tensor], conditioning: Tensor) -> tuple[list[Tensor], Tensor]:
     """Repeats the maps for each query; queries of one mixture lie next to each other."""
-    queries, batch = len(conditioning), len(halved[0])
+    queries, batch = conditioning.shape[0], halved[0].shape[0]
     repeated = [maps[:, None].expand(-1, queries, -1, -1, -1).flatten(0, 1) for maps in halved]
     return repeated, conditioning[None].expand(batch, -1, -1).flatten(0, 1)

@@ -162,7 +162,9 @@ def test_a_model_whose_name_is_too_long(soloist: Run) -> None:
 
 def test_a_checkpoint_whose_name_is_too_long(soloist: Run) -> None:
     pytest.importorskip("torch")
-    assert "File name too long" in refused(soloist, "export", LONG, "out.onnx", "-q", "dog")
+    assert "File name too long" in refused(
+        soloist, "export", "solo", LONG, "-o", "out.onnx", "-q", "dog"
+    )
 
 
 @pytest.mark.parametrize("given", ["y", "sub.dir/y", ".y", "in.y"])
@@ -182,7 +184,7 @@ def test_a_suffix_is_quoted_as_it_was_typed(
         ["separate", "in.wav", "out.wav", "-q"],
         ["live", "-q", "dog", "-q"],
         ["queries"],
-        ["export", "a.pt", "out.onnx", "-q"],
+        ["export", "solo", "a.pt", "-o", "out.onnx", "-q"],
     ],
 )
 def test_words_that_are_no_text(soloist: Run, line: list[str]) -> None:
@@ -229,6 +231,11 @@ def test_demo_where_no_folder_can_be(soloist: Run, toy: str) -> None:
 
 def test_export_without_a_checkpoint(soloist: Run) -> None:
     pytest.importorskip("torch")
-    assert "nowhere.pt" in refused(soloist, "export", "nowhere.pt", "out.onnx", "-q", "dog")
+    line = ["-o", "out.onnx", "-q", "dog"]
+    assert "nowhere.pt" in refused(soloist, "export", "solo", "nowhere.pt", *line)
     Path("words.pt").write_text("no checkpoint")
-    assert "words.pt" in refused(soloist, "export", "words.pt", "out.onnx", "-q", "dog")
+    assert "words.pt" in refused(soloist, "export", "solo", "words.pt", *line)
+    assert "words.pt" in refused(soloist, "export", "clipsep", "words.pt", *line)
+    twice = ["--query-embedding", "a.npy", "--query-embedding", "a=b.npy"]
+    assert "'a'" in refused(soloist, "export", "clipsep", "words.pt", *line, *twice)
+    assert "no system 'demucs'" in refused(soloist, "export", "demucs", "words.pt", *line)
