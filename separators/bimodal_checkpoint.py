@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from .bimodal import BiModal, BiModalConfig
 from .checkpoint_files import Arguments, State, size
 from .clap_text import POSITION_NUMBERS, ClapText
@@ -30,7 +32,7 @@ class BiModalCheckpoints:
         """Whether a state dict is meant to be this system's."""
         return {"net_sound.bn0.weight", "net_clap.fc.weight"} <= state.keys()
 
-    def own(self, state: State) -> State:
+    def own(self, state: State, path: Path) -> State:
         """All but those that are known to be needless."""
         return {key: tensor for key, tensor in state.items() if not key.startswith(LEFT)}
 

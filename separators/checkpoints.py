@@ -60,7 +60,7 @@ def load(path: Path) -> Checkpoint[nn.Module]:
         raise ValueError(f"{path} is no checkpoint of a system that is known here: {known}")
     arguments = read_arguments(path)
     try:
-        own = PUBLISHED[name].own(state)
+        own = PUBLISHED[name].own(state, path)
         network = PUBLISHED[name].build(own, arguments)
         fill(network, own)
     except ValueError as error:

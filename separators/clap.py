@@ -1,7 +1,8 @@
 """LAION-CLAP (Wu et al. 2023): texts and sounds to embeddings in one space.
 
-From the file that its authors published for music, ``music_audioset_epoch_15_esc_90.14.pt``
-(HTSAT-base, RoBERTa-base, no fusion). CLAPSep is queried with these embeddings.
+From the files that its authors published for music, and for music and speech (HTSAT-base,
+RoBERTa-base, no fusion), or from a separator's checkpoint that holds one of them. CLAPSep is
+queried with embeddings of the first, AudioSep with those of the second.
 """
 
 from __future__ import annotations
@@ -24,18 +25,25 @@ from .clap_tokens import ROBERTA, Tokeniser, no_transformers
 Branch = TypeVar("Branch", ClapText, ClapAudio)
 
 CLAP = "laion-clap"
-"""Name of the encoder."""
+CLAP_SPEECH = "laion-clap/music-speech"
+FILES = {
+    CLAP: "music_audioset_epoch_15_esc_90.14.pt",
+    CLAP_SPEECH: "music_speech_audioset_epoch_15_esc_89.98.pt",
+}
+"""The encoders by name, and the files that hold them."""
 
 _HUB = "lukewys/laion_clap"
-_FILE = "music_audioset_epoch_15_esc_90.14.pt"
+# AudioSep's checkpoints and those of CLAPSep's own training hold all of CLAP.
+_PLACES = ("", "query_encoder.model.", "clap_model.model.")
 
 
 class Clap:
     """Both branches on the CPU, each loaded when it is first asked for.
 
     Args:
-        weights: the published file; None: from the hub, 2.4 GB.
+        weights: the published file, or a separator's with CLAP in it; None: from the hub, 2.4 GB.
         vocabulary: see :class:`~.clap_tokens.Tokeniser`.
+        name: which of :data:`FILES` it is.
 
     Raises:
         ImportError: a library is not installed.
@@ -43,16 +51,21 @@ class Clap:
         ValueError: the file is no CLAP checkpoint.
     """
 
-    name = CLAP
     dimension = DIMENSION
 
-    def __init__(self, weights: Path | None = None, vocabulary: str = ROBERTA) -> None:
-        self._path = _from_hub() if weights is None else weights
+    def __init__(
+        self, weights: Path | None = None, vocabulary: str = ROBERTA, name: str = CLAP
+    ) -> None:
+        self.name = name
+        self._path = _from_hub(name) if weights is None else weights
         self._vocabulary = vocabulary
-        state = unwrap(read_file(self._path))
-        if state is None or "text_projection.0.weight" not in state:
+        state = unwrap(read_file(self._path)) or {}
+        places = [place for place in _PLACES if f"{place}text_projection.0.weight" in state]
+        if not places:
             raise ValueError(f"{self._path} is no checkpoint of LAION-CLAP")
-        self._state = state
+        self._state = {
+            key.removeprefix(places[0]): state[key] for key in state if key.startswith(places[0])
+        }
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Embeddings ``(texts, 512)`` float32, each row of Euclidean length 1."""
@@ -90,15 +103,16 @@ class Clap:
             raise ValueError(f"{self._path} is no checkpoint of LAION-CLAP: {error}") from error
 
 
-def _from_hub() -> Path:
+def _from_hub(name: str) -> Path:
     try:
         from huggingface_hub import hf_hub_download
     except ImportError as error:
         raise no_transformers() from error
     try:
-        return Path(hf_hub_download(_HUB, _FILE))
+        return Path(hf_hub_download(_HUB, FILES[name]))
     except Exception as error:  # of the hub or the network: many unrelated kinds
         reason = str(error).partition("\n")[0][:120]
         raise OSError(
-            f"the weights of {CLAP} cannot be loaded from {_HUB} ({reason}); give the file {_FILE}"
+            f"the weights of {name} cannot be loaded from {_HUB} ({reason}); "
+            f"give the file {FILES[name]}"
         ) from error

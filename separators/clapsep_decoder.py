@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from .columns import Span
 from .htsat import BANDS, PATCH, SIDES, WIDTHS, unfold
-from .swin import Expand, SwinBlock
+from .swin import Expand, SwinBlock, attend
 
 EMBEDDING = 1024
 """Numbers of a query: its positive and its negative half."""
@@ -111,7 +111,7 @@ class SelfAttention(nn.Module):
         query = functional.linear(_frames(x, want), weights[0], biases[0])
         key, value = functional.linear(x, weights[1], biases[1]).chunk(2, dim=-1)
         heads = (part.unflatten(-1, (HEADS, -1)).transpose(1, 2) for part in (query, key, value))
-        attended = functional.scaled_dot_product_attention(*heads)
+        attended = attend(*heads)
         out: Tensor = self.out_proj(attended.transpose(1, 2).flatten(2))
         return out
 

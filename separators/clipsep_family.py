@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from torch import nn
 
@@ -38,7 +39,7 @@ class Member:
         """Whether a state dict is meant to be this system's."""
         return {"sound_net.bn0.weight", self.told_by} <= state.keys()
 
-    def own(self, state: State) -> State:
+    def own(self, state: State, path: Path) -> State:
         """All of it: nothing in these checkpoints is needless."""
         return state
 

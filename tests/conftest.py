@@ -351,6 +351,12 @@ class Golden:
             for key, shape, dtype, *_ in rows
         }
 
+    def column(self, name: str, title: str) -> dict[str, str]:
+        """What one column of `../reference/NAME_state_dict.tsv` says of each key."""
+        text = (self.folder.parent / "reference" / f"{name}_state_dict.tsv").read_text("utf-8")
+        titles, *rows = (line.split("\t") for line in text.splitlines())
+        return {row[0]: row[titles.index(title)] for row in rows}
+
     def recipe(self, name: str) -> ModuleType:
         """The recipe `NAME.py`, such as `fill_weights`."""
         if name not in sys.modules:  # under its own name, by which recipes import each other

@@ -1,0 +1,90 @@
+"""Checkpoints of CLAPSep: its own file, and CLAP's, which it adapts.
+
+The published ``best_model.ckpt`` holds what training changed: the decoder (``decoder_model.*``),
+and of the encoder the low-rank matrices and the biases of its attention (``audio_branch.*lora_A``,
+``lora_B``, ``attn.*.bias``). All else of the encoder is CLAP's, from the file that LAION published
+(``music_audioset_epoch_15_esc_90.14.pt``), which must lie beside it. A checkpoint of the
+repository's own training holds everything, and needs no other. The queries' encoders are CLAP's as
+well, see :class:`~.clap.Clap`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor
+
+from .checkpoint_files import Arguments, State, read_file, unwrap
+from .clap import CLAP, FILES
+from .clapsep import CLAPSep
+from .htsat import merged
+
+LEFT = (
+    "clap_model.",  # CLAP as it is, for queries
+    "stft.",  # front ends, made by formula here
+    "istft.",
+    "resampler.",
+    "audio_branch.spectrogram_extractor.",
+    "audio_branch.logmel_extractor.",
+    "audio_branch.norm.",  # of CLAP's classifier, on which no mask depends
+    "audio_branch.tscam_conv.",
+    "audio_branch.head.",
+)
+"""What of a checkpoint is not loaded; any other key that the network does not know is refused."""
+_TABLES = (".relative_position_index", ".attn_mask")  # by formula here
+_ADAPTED = (".attn.qkv.weight", ".attn.proj.weight")
+_ENCODER = "audio_branch."
+
+
+class CLAPSepCheckpoints:
+    """How a checkpoint of the system is recognised and what it becomes."""
+
+    def claims(self, state: State) -> bool:
+        """Whether a state dict is meant to be this system's."""
+        return "decoder_model.mask_net.0.weight" in state
+
+    def own(self, state: State, path: Path) -> State:
+        """The network's tensors, CLAP's among them, with the low-rank changes added.
+
+        Raises:
+            ValueError: CLAP's file is missing or is none, or layers lack their changes.
+        """
+        own = {key: tensor for key, tensor in state.items() if _is_used(key)}
+        if f"{_ENCODER}patch_embed.proj.weight" not in own:
+            own = {**_base(path.parent / FILES[CLAP]), **own}
+        elif not any(".lora_" in key for key in own):
+            return own  # added before it was saved
+        _check_changes(own, state)
+        return merged(own)
+
+    def build(self, state: State, arguments: Arguments) -> CLAPSep:
+        """The network; there is one size of it."""
+        return CLAPSep()
+
+
+def _is_used(key: str) -> bool:
+    return not key.startswith(LEFT) and not key.endswith(_TABLES)
+
+
+def _base(path: Path) -> Mapping[str, Tensor]:
+    """CLAP's audio branch."""
+    if not path.is_file():
+        raise ValueError(f"it adapts LAION-CLAP, whose file {path.name} must lie beside it")
+    state = unwrap(read_file(path)) or {}
+    base = {key: state[key] for key in state if key.startswith(_ENCODER) and _is_used(key)}
+    if not base:
+        raise ValueError(f"{path} is no checkpoint of LAION-CLAP")
+    return base
+
+
+def _check_changes(own: State, given: State) -> None:
+    """What training changed must come from its own file, or CLAP's would stand there unnoticed."""
+    missing = []
+    for key in own:
+        if key.startswith(_ENCODER) and key.endswith(_ADAPTED):
+            layer = key.removesuffix(".weight")
+            parts = [f"{layer}.{part}" for part in ("lora_A", "lora_B", "bias")]
+            missing += [part for part in parts if part not in given]
+    if missing:
+        raise ValueError(f"{len(missing)} keys do not fit: missing {', '.join(sorted(missing))}")
