@@ -11,7 +11,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -19,6 +19,8 @@ from ..runtime.bundle import Bundle
 from ..runtime.errors import DeviceError, DeviceLost, SoloistError
 from ..streaming.plan import LivePlan
 from ..streaming.process import LiveProcess
+from ..streaming.report import Report
+from . import presets
 from .console import say
 from .devices import devices
 from .live_view import display, print_header, print_summary
@@ -52,6 +54,16 @@ def _list_devices(wanted: bool) -> None:
 
 
 def live(
+    context: typer.Context,
+    preset: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[PRESET]",
+            callback=presets.apply,
+            is_eager=True,
+            help="What --save-preset wrote: a name or a file. Other options win over it.",
+        ),
+    ] = None,
     query: Queries = None,
     unwanted: Unwanted = None,
     keep: Keep = True,
@@ -118,12 +130,21 @@ def live(
         float,
         typer.Option("--reconnect", min=0.0, help="Seconds to wait for devices that were lost."),
     ] = 60.0,
+    save_preset: Annotated[
+        str | None,
+        typer.Option(
+            "--save-preset",
+            metavar="NAME|FILE",
+            help="Write all of this into a preset once audio runs.",
+        ),
+    ] = None,
 ) -> int:
     """Separate a sound live, from one audio device to another.
 
     Ends with 0 after --duration, 130 after Ctrl-C, 143 after SIGTERM, 3 when devices were lost and
     did not come back.
     """
+    keep_in = None if save_preset is None else presets.prepare(save_preset)
     with LiveProcess() as process, _signals() as caught:  # it loads while the words are looked up
         bundle = Bundle.open(model)
         asked = asked_of(bundle, query, unwanted)
@@ -151,20 +172,30 @@ def live(
         for what, level in (("at", gain), ("rest", rest)):
             title += "" if level is None else f", {what} {GAIN.text(level)}"
         end = time.monotonic() + duration if duration is not None else math.inf
-        return _play(process, plan, title, end, reconnect, caught)
+        report = process.start(plan)
+        print_header(report, title)
+        if keep_in is not None:
+            presets.save(keep_in, _by_name(context.params, report))
+            say(f"written: {keep_in}")
+        return _play(process, plan, end, reconnect, caught)
+
+
+def _by_name(told: dict[str, Any], report: Report) -> dict[str, Any]:
+    """What `live` was told, with devices by the names of those that it opened: indices move."""
+    assert report.wiring is not None
+    opened = {"input_device": report.wiring.source, "output_device": report.wiring.sink}
+    return told | {key: name for key, name in opened.items() if told[key] is not None}
 
 
 def _play(
     process: LiveProcess,
     plan: LivePlan,
-    title: str,
     end: float,
     reconnect: float,
     caught: list[int],
 ) -> int:
     """Play until `end`; where devices are lost, try for `reconnect` seconds to have them back."""
     try:
-        print_header(process.start(plan), title)
         while True:
             try:
                 _watch(process, end, caught)

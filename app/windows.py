@@ -24,6 +24,10 @@ class Span:
             return round(self.number / 1000 * spec.sample_rate / spec.frames.hop)
         return int(self.number)
 
+    def __str__(self) -> str:
+        """As `span` reads it."""
+        return f"{self.number:.12g}{'ms' if self.unit == 'ms' else ''}"
+
 
 def span(text: str) -> Span:
     """Read "16" as frames and "250ms" or "250 ms" as time."""
