@@ -9,6 +9,7 @@ import typer
 from .. import __version__
 from .demo import demo
 from .devices import devices
+from .diagnostics import diagnostics
 from .evaluate import evaluate
 from .export import export
 from .info import info
@@ -21,7 +22,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,
 )
-for command in (demo, devices, live, separate, queries, info, export, evaluate):
+for command in (demo, devices, live, separate, queries, info, export, evaluate, diagnostics):
     app.command()(command)
 
 

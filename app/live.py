@@ -16,11 +16,11 @@ from typing import Annotated, Any
 import typer
 
 from ..runtime.bundle import Bundle
-from ..runtime.errors import DeviceError, DeviceLost, SoloistError
+from ..runtime.errors import DeviceError, DeviceLost
 from ..streaming.plan import LivePlan
 from ..streaming.process import LiveProcess
 from ..streaming.report import Report
-from . import presets
+from . import last_session, presets
 from .console import say
 from .devices import devices
 from .live_view import display, print_header, print_summary
@@ -172,12 +172,13 @@ def live(
         for what, level in (("at", gain), ("rest", rest)):
             title += "" if level is None else f", {what} {GAIN.text(level)}"
         end = time.monotonic() + duration if duration is not None else math.inf
-        report = process.start(plan)
-        print_header(report, title)
-        if keep_in is not None:
-            presets.save(keep_in, _by_name(context.params, report))
-            say(f"written: {keep_in}")
-        return _play(process, plan, end, reconnect, caught)
+        with last_session.remembered(process) as faults:
+            report = process.start(plan)
+            print_header(report, title)
+            if keep_in is not None:
+                presets.save(keep_in, _by_name(context.params, report))
+                say(f"written: {keep_in}")
+            return _play(process, plan, end, reconnect, caught, faults)
 
 
 def _by_name(told: dict[str, Any], report: Report) -> dict[str, Any]:
@@ -193,20 +194,21 @@ def _play(
     end: float,
     reconnect: float,
     caught: list[int],
+    faults: list[str],
 ) -> int:
-    """Play until `end`; where devices are lost, try for `reconnect` seconds to have them back."""
-    try:
-        while True:
-            try:
-                _watch(process, end, caught)
-                break
-            except DeviceLost as error:
-                say(f"soloist: {error}")
-                if not _recover(process, plan, reconnect, end, caught):
-                    return error.exit_code
-    except SoloistError as error:
-        say(f"soloist: {error}")
-        return error.exit_code
+    """Play until `end`; where devices are lost, try for `reconnect` seconds to have them back.
+
+    Losses are added to `faults`.
+    """
+    while True:
+        try:
+            _watch(process, end, caught)
+            break
+        except DeviceLost as error:
+            faults.append(str(error))
+            say(f"soloist: {error}")
+            if not _recover(process, plan, reconnect, end, caught):
+                return error.exit_code
     report = process.stop()
     print_summary(report)
     return 1 if report.fault else 128 + caught[0] if caught else 0

@@ -39,6 +39,13 @@ CLASSES = {
 }
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_users_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What programs keep for a user is kept for these tests instead (typer.get_app_dir)."""
+    folder = str(tmp_path_factory.mktemp("user"))
+    os.environ["XDG_CONFIG_HOME"] = os.environ["APPDATA"] = folder
+
+
 @dataclass(frozen=True)
 class ToyBundle:
     """A streaming bundle on disk, and the truth about what it computes.

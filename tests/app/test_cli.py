@@ -19,7 +19,10 @@ from soloist.runtime.bundle import Bundle
 from soloist.runtime.errors import DeviceLost
 
 Run = Callable[..., Any]
-COMMANDS = ("demo", "devices", "live", "separate", "info", "export", "queries", "evaluate")
+COMMANDS = (
+    *("demo", "devices", "live", "separate", "info", "export", "queries", "evaluate"),
+    "diagnostics",
+)
 
 
 def test_without_arguments_it_helps(soloist: Run) -> None:
@@ -128,6 +131,7 @@ def test_commands_load_no_torch(demo_for_toy: str, tmp_path: Path) -> None:
     quiet.append(["separate", "tone.wav", "out.wav", "-q", "words that no model knows"])
     quiet.append(["demo", *model])
     quiet.append(["evaluate", *lists, *model])
+    quiet.append(["diagnostics"])
     # With PortAudio or without, with devices or without.
     audible = [["live", *model, "-i", "a device of this name"], ["devices"]]
     code = f"""
