@@ -252,3 +252,10 @@ def test_what_is_written_is_what_tomllib_reads(value: object) -> None:
 
 def test_infinity_is_written_as_toml_writes_it() -> None:
     assert tomllib.loads(f"it = {presets.to_toml(-math.inf)}")["it"] == -math.inf
+
+
+def test_the_documented_preset_is_one(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "live.md").read_text("utf-8")
+    path = tmp_path / "it.toml"
+    path.write_text(text.partition("```toml\n")[2].partition("```")[0])
+    assert {key.parameter for key in presets.KEYS.values()} == presets.read(path).keys()
