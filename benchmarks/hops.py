@@ -3,7 +3,7 @@
 import gc
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,24 +48,30 @@ class TimedSession:
 
 
 class Player:
-    """A processor of so many queries, played a hop at a time; keeps the durations."""
+    """A processor of so many queries and channels, played a hop at a time; keeps the durations."""
 
-    def __init__(self, bundle: Bundle, queries: int, device: str) -> None:
+    def __init__(self, bundle: Bundle, queries: int, device: str, channels: int = 1) -> None:
         # What the words are does not change the time.
         rng = np.random.default_rng(0)
         size = (queries, bundle.conditioning_size)
         conditioning = rng.standard_normal(size).astype(np.float32)
-        self.queries = queries
-        self.session = TimedSession(Session(bundle, device=device, conditioning=conditioning))
+        self.queries, self.channels = queries, channels
+        session = Session(bundle, channels=channels, device=device, conditioning=conditioning)
+        self.session = TimedSession(session)
         timed: HopSession = self.session
         self._processor = Processor(timed)
         self.hop = bundle.spec.frames.hop
-        self._processor.prepare(bundle.spec.sample_rate, self.hop, 1, block=self.hop)
-        self._audio = (0.1 * rng.standard_normal((64, self.hop, 1))).astype(np.float32)
-        self._out = np.zeros((self.hop, 1), np.float32)
+        self._processor.prepare(bundle.spec.sample_rate, self.hop, channels, block=self.hop)
+        self._audio = (0.1 * rng.standard_normal((64, self.hop, channels))).astype(np.float32)
+        self._out = np.zeros((self.hop, channels), np.float32)
 
-    def play(self, hops: int, hop_seconds: float | None) -> Durations:
-        """Durations in microseconds [hops, 3] as in `STAGES`; a hop each `hop_seconds`, or None."""
+    def play(
+        self, hops: int, hop_seconds: float | None, after: Callable[[], None] | None = None
+    ) -> Durations:
+        """Durations in microseconds [hops, 3] as in `STAGES`; a hop each `hop_seconds`, or None.
+
+        `after` is called after each hop, off the clock.
+        """
         session, process, out = self.session, self._processor.process, self._out
         stamps = np.zeros((WARM_UP + hops, 4), np.int64)
         due = time.perf_counter()
@@ -77,6 +83,8 @@ class Player:
             process(self._audio[index % 64], out)
             ended = time.perf_counter_ns()
             stamps[index] = began, session.began, session.ended, ended
+            if after is not None:
+                after()
         durations: Durations = np.diff(stamps[WARM_UP:], axis=1) / 1000.0
         return durations
 

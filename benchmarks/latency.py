@@ -1,4 +1,4 @@
-"""What a hop costs: percentiles, the network's and the engine's share, and each further query.
+"""What a hop costs: percentiles, the network's and the engine's share, and where the time goes.
 
     python -m soloist.benchmarks.latency [MODEL] [--queries 1,2,4,8] [--json]
 
@@ -6,7 +6,9 @@ One hop is one block. Two ways of playing: *back to back*, where caches stay war
 hop each time one is due as in live play, where the rest of the machine runs in between. The numbers
 of queries take turns in short rounds, so that a busy moment of the machine falls on all of them.
 The figures are wall-clock times of `Processor.process` on one thread, garbage collection off, the
-first hops of each round not counted.
+first hops of each round not counted. Where the time goes is measured apart, for the fewest queries,
+with a clock around each part; what the clock itself takes, some tenths of a microsecond for each
+part, is left out.
 """
 
 import argparse
@@ -20,8 +22,10 @@ import numpy as np
 from ..runtime.bundle import Bundle
 from ..runtime.errors import SoloistError
 from .environment import environment, environment_line
-from .hops import STAGES, Durations, Player, measure
+from .hops import ROUND, STAGES, Durations, Player, measure
+from .stages import PARTS, share_out
 
+PART_ROUNDS = 8
 PERCENTILES = (50.0, 95.0, 99.0, 99.9)
 
 
@@ -105,7 +109,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
     try:
         bundle = Bundle.open(options.model)
-        players = [Player(bundle, queries, options.device) for queries in options.queries]
+        players = [
+            Player(bundle, queries, options.device, options.channels) for queries in options.queries
+        ]
     except SoloistError as error:
         print(f"soloist: {error}", file=sys.stderr)
         return error.exit_code
@@ -118,18 +124,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ]
         for hops, pace in ((options.hops, None), (options.paced_hops, hop_seconds))
     )
-    provider = players[0].session.provider
+    played = players[0]
+    shares = parts(played, min(options.paced_hops, PART_ROUNDS * ROUND), hop_seconds)
     if options.json:
-        print(json.dumps(report(bundle, machine, provider, warm, paced), indent=1))
+        found = report(bundle, machine, played, warm, paced) | {"parts_median_us": shares}
+        print(json.dumps(found, indent=1))
     else:
-        print(table(bundle, machine, provider, warm, paced))
+        print(table(bundle, machine, played, warm, paced))
+        print(parts_table(shares))
     return 0
+
+
+def parts(player: Player, hops: int, hop_seconds: float) -> dict[str, dict[str, float]]:
+    """Median microseconds of each part of a hop, by the way of playing and the part's name."""
+    return {
+        name: dict(
+            zip(PARTS, np.median(share_out(player, hops, pace), axis=0).tolist(), strict=True)
+        )
+        for name, pace in (("back_to_back", None), ("paced", hop_seconds))
+    }
+
+
+def parts_table(found: dict[str, dict[str, float]]) -> str:
+    """The same for people, with its sum but for the network."""
+    warm, paced = found["back_to_back"], found["paced"]
+    lines = [f"{'where the time goes, µs':<26}{'back to back':>14}{'paced':>9}"]
+    lines += [f"  {name:<24}{warm[name]:>14.1f}{paced[name]:>9.1f}" for name in PARTS]
+    others = [sum(of.values()) - of["network"] for of in (warm, paced)]
+    lines.append(f"  {'all but the network':<24}{others[0]:>14.1f}{others[1]:>9.1f}")
+    return "\n".join(lines)
 
 
 def report(
     bundle: Bundle,
     machine: dict[str, object],
-    provider: str,
+    played: Player,
     warm: Sequence[Figures],
     paced: Sequence[Figures],
 ) -> dict[str, object]:
@@ -141,7 +170,9 @@ def report(
         "sample_rate": spec.sample_rate,
         "n_fft": spec.frames.n_fft,
         "hop": spec.frames.hop,
-        "provider": provider,
+        "provider": played.session.provider,
+        "precision": spec.precision,
+        "channels": played.channels,
         "figures": [figures.json() for figures in (*warm, *paced)],
         "further_query": {"back_to_back": further_queries(warm), "paced": further_queries(paced)},
     }
@@ -150,7 +181,7 @@ def report(
 def table(
     bundle: Bundle,
     machine: dict[str, object],
-    provider: str,
+    played: Player,
     warm: Sequence[Figures],
     paced: Sequence[Figures],
 ) -> str:
@@ -159,7 +190,8 @@ def table(
     lines = [
         environment_line(machine),
         f"{spec.name} {spec.version}: hop {spec.frames.hop} samples = {warm[0].hop_us:.0f} µs, "
-        f"n_fft {spec.frames.n_fft}, {spec.sample_rate} Hz, mono, on {provider}, one thread; "
+        f"n_fft {spec.frames.n_fft}, {spec.sample_rate} Hz, {spec.precision}, {played.channels} "
+        f"channel{'s'[: played.channels > 1]}, on {played.session.provider}, one thread; "
         f"{len(warm[0].stages)} hops each back to back, {len(paced[0].stages)} paced",
         "",
         "µs a hop; window, network, mix: medians of the parts; engine: all but the network, and",
@@ -182,6 +214,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("model", nargs="?", default="solo", help="shipped name or path of a bundle")
     parser.add_argument("--queries", type=_counts, default=(1, 2, 4, 8), help="such as 1,2,4,8")
     parser.add_argument("--device", default="cpu", help="cpu, cuda[:n] or auto")
+    parser.add_argument("--channels", type=_count, default=1, help="computed as one batch")
     parser.add_argument("--hops", type=_count, default=20_000, help="back to back, for each number")
     parser.add_argument(
         "--paced-hops", type=_count, default=4_000, help="at the hop rate, for each"

@@ -6,6 +6,7 @@
 - `bundle`: a bundle opened and checked, with its `vocabulary` and `conditioner`
 - `session`: one hop a call, on CPU or CUDA; `network`: one window a call
 - `queries`: words to the conditioning a session takes; `sentence_encoder`: for any words
+- `compute`: the CPU or a CUDA device, as asked for; `cuda`: what a hop takes there and back
 - below them `records` (JSON, strictly), `ort` (onnxruntime, set up for live use), `denormals`
 - `admission`: what a file from a stranger may hold, with `operators` and `protobuf`
 

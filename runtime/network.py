@@ -4,9 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .bundle import Bundle
+from .compute import open_for
 from .denormals import FlushDenormals
 from .errors import BundleError
-from .ort import open_for
 
 Floats = NDArray[np.float32]
 

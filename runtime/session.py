@@ -1,16 +1,18 @@
 """Sessions: a bundle advanced by one hop a call, in buffers that are bound once."""
 
 from collections.abc import Sequence
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from . import cuda
 from .bundle import Bundle
+from .compute import open_for
 from .denormals import FlushDenormals
-from .errors import BundleError
-from .ort import open_for, run_in_time
+from .errors import BundleError, SoloistError
+from .ort import run_in_time
 from .spec import Spec
 
 Floats = NDArray[np.float32]
@@ -71,8 +73,17 @@ class BlockSession(HopSession, Protocol):
     def close(self, limit_s: float = 2.0) -> bool: ...
 
 
+class _Turn(NamedTuple):
+    """A run that reads one state and writes the other."""
+
+    binding: onnxruntime.IOBinding
+    options: onnxruntime.RunOptions | None
+
+
 class Session:
     """A streaming bundle on one device, with the recurrent state of `channels` channels.
+
+    For many streams at once `channels` is streams times channels: they are computed as one batch.
 
     `device` is "cpu", "cuda", "cuda:<index>", or "auto": CUDA where it is usable, else the CPU
     (`provider` says which it became). `threads` is for the CPU; more than one seldom pays within
@@ -82,7 +93,8 @@ class Session:
     stepped, `ValueError` for a conditioning of the wrong shape.
 
     `spectrum` and `stems` are host memory on every device; state and conditioning live where the
-    network runs.
+    network runs. On CUDA weights in int8 are taken as float32, and the work of a hop is recorded
+    once, per thread, and replayed.
     """
 
     def __init__(
@@ -103,7 +115,6 @@ class Session:
         self.state_size = bundle.state_size
         self.queries = len(bundle.spec.queries) if conditioning is None else len(conditioning)
         self._conditioning_size = bundle.conditioning_size
-        self._session, self.provider = open_for(bundle.path, device, threads=threads)
         bins = bundle.spec.frames.bins
         self.spectrum: Floats = np.zeros((channels, bins, 2), np.float32)
         self.mixture = self.spectrum
@@ -112,9 +123,24 @@ class Session:
         self.conditioning: Floats | None = None
         self._fresh: Floats = np.zeros((channels, self.state_size), np.float32)
         self._flush = FlushDenormals()
-        self._on_host = self.provider == "cpu"
-        self._input = self._on_device(self.spectrum)
-        self._states = (self._on_device(self._fresh.copy()), self._on_device(self._fresh.copy()))
+        self.provider = "cpu"
+        try:
+            self._start(bundle, device, threads, conditioning)
+        except SoloistError:
+            if device != "auto" or self.provider == "cpu":
+                raise
+            self._start(bundle, "cpu", threads, conditioning)
+
+    def _start(
+        self, bundle: Bundle, device: str, threads: int, conditioning: Floats | None
+    ) -> None:
+        self._session, self.provider = open_for(bundle.path, device, threads=threads, graphs=True)
+        self._mirror: cuda.Mirror | None = None
+        if self.provider != "cpu":
+            self._mirror = cuda.Mirror(self.spectrum, self.stems, self._index)
+        self._records = cuda.records(self._session)
+        self._recorded = 0
+        self._states = (self._place(self._fresh.copy()), self._place(self._fresh.copy()))
         self._current, self._next = self._bind(*self._states), self._bind(*self._states[::-1])
         self._conditioning: onnxruntime.OrtValue | None = None
         if conditioning is not None:
@@ -126,19 +152,30 @@ class Session:
 
         Audio thread. Allocates nothing of its own.
         """
-        if not self._on_host:
-            self._input.update_inplace(self.spectrum)
+        mirror, turn = self._mirror, self._current
+        if mirror is not None:
+            mirror.send()
         with self._flush:
-            self._session.run_with_iobinding(self._current)
-        self._current, self._next = self._next, self._current
+            self._session.run_with_iobinding(turn.binding, turn.options)
+        if mirror is not None:
+            mirror.fetch()
+        self._current, self._next = self._next, turn
 
     def _try(self) -> None:
         """One run, whose results are forgotten: each other hop takes the same work and memory.
 
         It also makes the allocations that would make the first one late.
         """
-        with self._flush:
-            run_in_time(lambda options: self._session.run_with_iobinding(self._current, options))
+
+        def run(options: onnxruntime.RunOptions) -> None:
+            options.add_run_config_entry("gpu_graph_id", cuda.NOT_RECORDED)
+            with self._flush:
+                self._session.run_with_iobinding(self._current.binding, options)
+            if self._records:
+                self.step()
+                self.step()
+
+        run_in_time(run)
         self.stems.fill(0.0)
         self.reset()
 
@@ -159,30 +196,39 @@ class Session:
         values = np.array(conditioning, np.float32, order="C")
         self.conditioning = values
         if self._conditioning is None:  # so far the graph used its default
-            self._conditioning = self._on_device(values)
-            for binding in (self._current, self._next):
-                binding.bind_ortvalue_input("conditioning", self._conditioning)
+            self._conditioning = self._place(values)
+            self._current, self._next = self._add(self._current), self._add(self._next)
         else:
             self._conditioning.update_inplace(values)
 
-    def _on_device(self, values: Floats) -> onnxruntime.OrtValue:
-        """A tensor on the session's device: on the CPU the memory of `values` itself."""
-        if self._on_host:
-            return onnxruntime.OrtValue.ortvalue_from_numpy(values)
-        index = int(self.provider.removeprefix("cuda:"))
-        return onnxruntime.OrtValue.ortvalue_from_numpy(values, "cuda", index)
+    @property
+    def _index(self) -> int:
+        return int(self.provider.removeprefix("cuda:"))
 
-    def _bind(
-        self, state: onnxruntime.OrtValue, next_state: onnxruntime.OrtValue
-    ) -> onnxruntime.IOBinding:
-        binding = self._session.io_binding()
-        binding.bind_ortvalue_input("spectrum", self._input)
+    def _place(self, values: Floats) -> onnxruntime.OrtValue:
+        """A tensor on the session's device: on the CPU the memory of `values` itself."""
+        if self._mirror is None:
+            return onnxruntime.OrtValue.ortvalue_from_numpy(values)
+        return cuda.place(values, self._index)
+
+    def _bind(self, state: onnxruntime.OrtValue, next_state: onnxruntime.OrtValue) -> _Turn:
+        binding, mirror = self._session.io_binding(), self._mirror
+        spectrum = mirror.spectrum if mirror else self._place(self.spectrum)
+        binding.bind_ortvalue_input("spectrum", spectrum)
         binding.bind_ortvalue_input("state", state)
-        # Bound in host memory on every device: onnxruntime copies it out as part of the run.
-        stems = onnxruntime.OrtValue.ortvalue_from_numpy(self.stems)
+        stems = mirror.stems if mirror else self._place(self.stems)
         binding.bind_ortvalue_output("stems", stems)
         binding.bind_ortvalue_output("next_state", next_state)
-        return binding
+        return _Turn(binding, self._record())
+
+    def _add(self, turn: _Turn) -> _Turn:
+        """The turn with a conditioning of its own; what was recorded without it is left behind."""
+        turn.binding.bind_ortvalue_input("conditioning", self._conditioning)
+        return _Turn(turn.binding, self._record())
+
+    def _record(self) -> onnxruntime.RunOptions | None:
+        self._recorded += 1
+        return cuda.recording(self._recorded) if self._records else None
 
 
 class PassThroughSession:

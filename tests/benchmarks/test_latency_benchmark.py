@@ -6,6 +6,7 @@ import pytest
 
 from soloist.benchmarks.hops import STAGES
 from soloist.benchmarks.latency import Figures, further_queries, main
+from soloist.benchmarks.stages import PARTS, Clock
 
 
 def figures(queries: int, window: float, network: float, mix: float) -> Figures:
@@ -22,19 +23,46 @@ def test_shares_and_ratios_are_what_they_say() -> None:
     assert further_queries([one, three]) == {3: pytest.approx(0.05)}
 
 
+def test_the_clock_gives_each_part_its_own_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter(range(0, 10_000, 10))  # each look at the time is 10 ns after the one before
+    monkeypatch.setattr("time.perf_counter_ns", lambda: next(now))
+    clock = Clock(2)
+    inner = clock.timed(1, lambda: None)
+    outer = clock.timed(0, lambda: [inner(), inner()])
+    outer()
+    # three stretches of the outer, before, between and after; two of the inner
+    assert clock.take() == [30, 20]
+    assert clock.take() == [0, 0]
+
+
 def test_prints_json_and_a_table(toy_bundle: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = [str(toy_bundle().path), "--queries", "2,1", "--hops", "300", "--paced-hops", "10"]
+    arguments = [
+        str(toy_bundle().path),
+        "--queries",
+        "2,1",
+        "--channels",
+        "2",
+        "--hops",
+        "300",
+        "--paced-hops",
+        "10",
+    ]
     assert main([*arguments, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert (found["hop"], found["provider"]) == (128, "cpu")
+    assert (found["hop"], found["provider"], found["channels"]) == (128, "cpu", 2)
     played = [(row["queries"], row["paced"], row["hops"]) for row in found["figures"]]
     assert played == [(1, False, 500), (2, False, 500), (1, True, 10), (2, True, 10)]
     for row in found["figures"]:
         assert set(row["median_us"]) == set(STAGES)
         assert 0 < row["engine_share"] < 1
     assert {"cpu", "numpy", "onnxruntime"} <= found["environment"].keys()
+    for way in ("back_to_back", "paced"):
+        assert set(found["parts_median_us"][way]) == set(PARTS)
+        assert all(us > 0 for us in found["parts_median_us"][way].values())
     assert main(arguments) == 0
-    assert "each further query, paced" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "each further query, paced" in printed
+    assert "all but the network" in printed
 
 
 def test_one_clear_line_for_a_model_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:

@@ -38,6 +38,16 @@ def test_nests_and_survives_an_exception() -> None:
     assert makes_denormals()
 
 
+def test_one_object_nests_in_itself() -> None:
+    flush = FlushDenormals()
+    for _ in range(2):
+        with flush:
+            with flush:
+                assert not makes_denormals()
+            assert not makes_denormals()
+        assert makes_denormals()
+
+
 def test_other_threads_keep_their_mode() -> None:
     entered, seen = threading.Event(), []
 

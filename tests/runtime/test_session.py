@@ -1,5 +1,7 @@
 """Sessions against the toy's closed form and against onnxruntime run by hand."""
 
+import ctypes
+import gc
 import subprocess
 import sys
 import time
@@ -12,10 +14,10 @@ import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
-from soloist.runtime import ort
+from soloist.runtime import compute, cuda
 from soloist.runtime.bundle import Bundle
-from soloist.runtime.errors import DeviceError
-from soloist.runtime.ort import count_cuda_devices
+from soloist.runtime.compute import count_cuda_devices
+from soloist.runtime.errors import DeviceError, SoloistError
 from soloist.runtime.session import HopSession, PassThroughSession, Session
 
 Toys = Callable[..., Any]
@@ -199,28 +201,158 @@ def test_auto_takes_the_cpu_in_silence(toy_bundle: Toys) -> None:
 def test_a_gpu_without_its_libraries(
     toy_bundle: Toys, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(ort, "count_cuda_devices", lambda: 1)
+    monkeypatch.setattr(compute, "count_cuda_devices", lambda: 1)
     assert Session(toy_bundle().bundle, device="auto").provider == "cpu"
     with pytest.raises(DeviceError, match=r'pip install "soloist\[cuda\]"'):
         Session(toy_bundle().bundle, device="cuda")
     assert capfd.readouterr() == ("", "")
 
 
+class FakeDriver:
+    """The driver's calls that a session makes, where the device's memory is the host's."""
+
+    def __init__(self) -> None:
+        self.locked: dict[int, int] = {}
+
+    def cuMemHostRegister_v2(self, address: Any, size: Any, flags: int) -> int:
+        self.locked[address.value] = size.value
+        return flags
+
+    def cuMemHostUnregister(self, address: Any) -> int:
+        del self.locked[address.value]
+        return 0
+
+    def cuMemcpyDtoH_v2(self, here: Any, there: Any, size: Any) -> int:
+        ctypes.memmove(here.value, there.value, size.value)
+        return 0
+
+
+@pytest.fixture
+def fake_cuda(monkeypatch: pytest.MonkeyPatch) -> FakeDriver:
+    """CUDA sessions that compute on the CPU: all of our part is as on a GPU, none of CUDA's."""
+    driver = FakeDriver()
+    numbers: dict[tuple[int, str], list[dict[str, int]]] = {}
+
+    class Recorder(onnxruntime.InferenceSession):  # type: ignore[misc]  # it has no types
+        def run_with_iobinding(self, binding: Any, options: Any = None) -> None:
+            number = options.get_run_config_entry("gpu_graph_id")
+            if number != "-1":  # what was recorded would go on with the memory of that time
+                bound = [binding._bound_inputs, binding._bound_outputs]
+                memory = [{n: v.data_ptr() for n, v in each.items()} for each in bound]
+                assert numbers.setdefault((id(self), number), memory) == memory
+            super().run_with_iobinding(binding, options)
+
+    def open_for(path: Any, *_: Any, **__: Any) -> tuple[Any, str]:
+        return Recorder(str(path), providers=["CPUExecutionProvider"]), "cuda:0"
+
+    def place(values: Floats, index: int) -> onnxruntime.OrtValue:
+        assert index == 0
+        return onnxruntime.OrtValue.ortvalue_from_numpy(values.copy())
+
+    monkeypatch.setattr("soloist.runtime.session.open_for", open_for)
+    monkeypatch.setattr(cuda, "cuda_driver", lambda: driver)
+    monkeypatch.setattr(cuda, "records", lambda session: True)
+    monkeypatch.setattr(cuda, "place", place)
+    return driver
+
+
+def play_with_changes(session: HopSession, hops: Floats, words: Floats) -> Floats:
+    """Twice the same: some hops, other words, more hops, yet other words; a reset in between."""
+    played = []
+    for _ in range(2):
+        played.append(play(session, hops[:3]))
+        session.set_conditioning(-words)
+        played.append(play(session, hops[3:8]))
+        session.set_conditioning(words)
+        played.append(play(session, hops[8:]))
+        session.reset()
+    return np.concatenate(played)
+
+
+def test_our_part_of_a_cuda_session(toy_bundle: Toys, fake_cuda: FakeDriver) -> None:
+    toy, hops = toy_bundle(queries=2), spectra(2)
+    session = Session(toy.bundle, channels=2, device="cuda")
+    assert session.provider == "cuda:0"
+    sizes = {each.ctypes.data: each.nbytes for each in (session.spectrum, session.stems)}
+    assert fake_cuda.locked == sizes
+    found = play_with_changes(session, hops, toy.conditioning)
+    first = toy.reference(hops[:8], -toy.conditioning)
+    np.testing.assert_allclose(found[:3], toy.reference(hops[:3]), atol=2e-6)
+    np.testing.assert_allclose(found[3:8], first[3:], atol=2e-6)
+    np.testing.assert_allclose(found[8:12], toy.reference(hops)[8:], atol=2e-6)
+    np.testing.assert_array_equal(found[12:], found[:12])
+    del session
+    gc.collect()
+    assert not fake_cuda.locked
+
+
+def test_auto_takes_the_cpu_where_cuda_fails_at_the_first_run(
+    toy_bundle: Toys, fake_cuda: FakeDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toy, hops = toy_bundle(), spectra()
+    monkeypatch.setattr(FakeDriver, "cuMemcpyDtoH_v2", lambda *_: 700)
+    with pytest.raises(SoloistError, match="700"):
+        Session(toy.bundle, device="cuda")
+    given = compute.open_for
+    devices = []
+
+    def open_for(path: Any, device: str, **options: Any) -> tuple[Any, str]:
+        devices.append(device)
+        found = given(path, "cpu", **options)
+        return found if device == "cpu" else (found[0], "cuda:0")
+
+    monkeypatch.setattr("soloist.runtime.session.open_for", open_for)
+    session = Session(toy.bundle, device="auto")
+    assert (devices, session.provider) == (["auto", "cpu"], "cpu")
+    np.testing.assert_allclose(play(session, hops), toy.reference(hops), atol=2e-6)
+
+
 @pytest.mark.gpu
 @with_cuda
-def test_cuda_plays_what_the_cpu_plays(toy_bundle: Toys) -> None:
-    toy, hops = toy_bundle(queries=2), spectra(2)
-    on_cuda = Session(toy.bundle, channels=2, device="cuda")
+@pytest.mark.parametrize("channels", [1, 2, 32])
+def test_cuda_plays_what_the_cpu_plays(toy_bundle: Toys, channels: int) -> None:
+    toy, hops = toy_bundle(queries=2), spectra(channels)
+    on_cuda = Session(toy.bundle, channels=channels, device="cuda")
+    on_cpu = Session(toy.bundle, channels=channels, device="cpu")
     assert on_cuda.provider == "cuda:0"
-    first = play(on_cuda, hops)
-    np.testing.assert_allclose(first, toy.reference(hops), atol=1e-4)
-    on_cuda.reset()
-    np.testing.assert_array_equal(play(on_cuda, hops), first)
-    on_cuda.reset()
-    on_cuda.set_conditioning(-toy.conditioning)
-    np.testing.assert_allclose(
-        play(on_cuda, hops), toy.reference(hops, -toy.conditioning), atol=1e-4
+    found, expected = (
+        play_with_changes(session, hops, toy.conditioning) for session in (on_cuda, on_cpu)
     )
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+@pytest.mark.gpu
+@with_cuda
+def test_replayed_runs_are_those_of_a_plain_run(
+    toy_bundle: Toys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toy, hops = toy_bundle(queries=2), spectra(2)
+    recorded = Session(toy.bundle, channels=2, device="cuda")
+    assert cuda.records(recorded._session)
+    monkeypatch.setattr(cuda, "records", lambda session: False)
+    monkeypatch.setattr(cuda, "recording", lambda number: None)
+    plain = Session(toy.bundle, channels=2, device="cuda")
+    found, expected = (
+        play_with_changes(session, hops, toy.conditioning) for session in (recorded, plain)
+    )
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.gpu
+@with_cuda
+def test_cuda_plays_the_shipped_model() -> None:
+    bundle, hops = Bundle.open("solo"), spectra(2, hops=50)
+    options = onnxruntime.SessionOptions()
+    options.add_session_config_entry("session.disable_quant_qdq", "1")  # as CUDA does
+    by_hand = onnxruntime.InferenceSession(
+        str(bundle.path), options, providers=["CPUExecutionProvider"]
+    )
+    state, expected = np.zeros((2, bundle.state_size), np.float32), []
+    for spectrum in hops:
+        stems, state = by_hand.run(["stems", "next_state"], {"spectrum": spectrum, "state": state})
+        expected.append(stems)
+    found = play(Session(bundle, channels=2, device="cuda"), hops)
+    np.testing.assert_allclose(found, np.stack(expected), atol=1e-4)
 
 
 # --- the fake ------------------------------------------------------------------------------------

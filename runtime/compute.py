@@ -1,0 +1,107 @@
+"""Where networks run: the CPU or a CUDA device, as asked for and as there is."""
+
+import contextlib
+import ctypes
+import io
+import sys
+from functools import cache
+from pathlib import Path
+
+import onnxruntime
+
+from .errors import BundleError, DeviceError
+from .ort import ERROR, FATAL, first_line, load, open_cpu, session_options
+
+
+def open_for(
+    model: Path, device: str, *, threads: int = 1, graphs: bool = False
+) -> tuple[onnxruntime.InferenceSession, str]:
+    """Load an ONNX file on the device asked for; the session, and where it is.
+
+    `device` is "cpu", "cuda", "cuda:<index>" or "auto"; the second result "cpu" or "cuda:<index>".
+    `graphs`: on CUDA its runs are to be recorded and replayed, if the model allows it.
+    Raises `DeviceError` for a device that is unknown or not there; "auto" takes the CPU then.
+    Raises `BundleError` as `open_cpu` does.
+    """
+    kind, _, index = device.partition(":")
+    if device not in ("auto", "cpu") and not (kind == "cuda" and (index or "0").isdecimal()):
+        raise DeviceError(f"unknown device {device!r}; use auto, cpu, cuda or cuda:<index>")
+    if kind == "cuda":
+        return _open_cuda(model, int(index or 0), graphs), f"cuda:{int(index or 0)}"
+    if device == "auto":
+        with contextlib.suppress(DeviceError):
+            return _open_cuda(model, 0, graphs), "cuda:0"
+    return open_cpu(model, threads=threads), "cpu"
+
+
+def count_cuda_devices() -> int:
+    """Number of CUDA devices: 0 without onnxruntime's CUDA provider, driver or GPU.
+
+    Asks the driver itself: asked for CUDA where there is none, onnxruntime prints errors.
+    """
+    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        return 0
+    count = ctypes.c_int(0)
+    try:
+        driver = cuda_driver()
+    except OSError:
+        return 0
+    if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
+        return 0
+    return count.value
+
+
+@cache
+def cuda_driver() -> ctypes.CDLL:
+    """The driver's own library; `OSError` where there is none."""
+    return ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+
+
+def _open_cuda(model: Path, index: int, graphs: bool) -> onnxruntime.InferenceSession:
+    count = count_cuda_devices()
+    if index >= count:
+        raise DeviceError(
+            f"no CUDA device {index}: onnxruntime can use {count} here; use device cpu or auto"
+        )
+    _preload_cuda_libraries()
+    # Whatever is missing is said below; the loggers would say it on standard error first.
+    onnxruntime.set_default_logger_severity(FATAL)
+    try:
+        try:
+            session = _load_on_cuda(model, index, graphs)
+        except BundleError:
+            raise
+        except Exception:
+            if not graphs:
+                raise
+            # A graph with some node on the CPU cannot be recorded.
+            session = _load_on_cuda(model, index, False)
+    except BundleError as error:
+        raise BundleError(f"{model}: {error}") from error
+    except Exception as error:
+        raise DeviceError(
+            f"CUDA device {index} cannot run the model ({first_line(error)}); use device cpu"
+        ) from error
+    finally:
+        onnxruntime.set_default_logger_severity(ERROR)
+    if "CUDAExecutionProvider" not in session.get_providers():
+        raise DeviceError(
+            "onnxruntime cannot load its CUDA libraries (CUDA and cuDNN); "
+            'use device cpu, or: pip install "soloist[cuda]"'
+        )
+    return session
+
+
+def _load_on_cuda(model: Path, index: int, graphs: bool) -> onnxruntime.InferenceSession:
+    options = session_options()
+    # Only the CPU multiplies by int8 weights as they are. Here they become float32 while loading.
+    options.add_session_config_entry("session.disable_quant_qdq", "1")
+    # TensorFloat-32 would round what is multiplied to 10 bits.
+    cuda = {"device_id": index, "use_tf32": 0, "enable_cuda_graph": int(graphs)}
+    return load(model, options, [("CUDAExecutionProvider", cuda), "CPUExecutionProvider"])
+
+
+def _preload_cuda_libraries() -> None:
+    """Find the CUDA libraries that `soloist[cuda]` installs as Python packages, if it did."""
+    with contextlib.redirect_stdout(io.StringIO()):  # standard output is for data
+        onnxruntime.preload_dlls()
