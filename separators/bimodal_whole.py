@@ -11,15 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import torch
 from torch import Tensor
-from torch.nn import functional
 
 from .bimodal import BIMODAL_FRONT, BiModal
-from .spectrogram import as_pairs
+from .chunks import separate_chunks
 
 
-@torch.no_grad()
 def separate_windows(
     network: BiModal,
     audio: Tensor,
@@ -38,13 +35,4 @@ def separate_windows(
     Returns:
         ``(queries, samples)`` float32.
     """
-    front, samples = BIMODAL_FRONT, len(audio)
-    windows = functional.pad(audio.clamp(-1, 1), (0, -samples % front.clip)).split(front.clip)
-    separated = []
-    for n, window in enumerate(windows):
-        spectrum = front.analyse(window)
-        masks = network(as_pairs(spectrum)[None], conditioning)[0, ..., 0]
-        separated.append(front.synthesise(masks * spectrum, front.clip))
-        if progress is not None:
-            progress((n + 1) / len(windows))
-    return torch.cat(separated, dim=-1)[:, :samples]
+    return separate_chunks(network, BIMODAL_FRONT, audio.clamp(-1, 1), conditioning, progress)
