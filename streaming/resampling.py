@@ -16,7 +16,7 @@ Samples = NDArray[np.float32]
 # What libsamplerate can do (SRC_MAX_RATIO, MAX_CHANNELS in its sources).
 _MAX_RATIO = 256
 _MAX_CHANNELS = 128
-_CONVERTER = "sinc_fastest"
+CONVERTER = "sinc_fastest"
 
 
 class StreamResampler:
@@ -52,15 +52,15 @@ class StreamResampler:
 
         self.step = Fraction(rate_in, rate_out)
         self._ratio = rate_out / rate_in
-        self.ahead = _ahead(self._ratio)
-        self.lead = _ahead(1.0)
+        self.ahead = samples_ahead(self._ratio)
+        self.lead = samples_ahead(1.0)
         self._shape = shape
         longest_start = self.lead + math.ceil(self.step) + 1
         self._inbox = _Inbox(max_frames + max(self.ahead, longest_start) + 1, shape)
         # Not its simpler `Resampler`: that one forgets input which it had no reason to look at
         # before its output array was full (at 48 to 8 kHz in blocks of 131, after 0.3 s).
         self._converter = samplerate.CallbackResampler(
-            self._inbox.take, self._ratio, _CONVERTER, channels
+            self._inbox.take, self._ratio, CONVERTER, channels
         )
         self._nothing = np.empty((0, *shape), np.float32)
         self.restart()
@@ -130,11 +130,11 @@ class _Inbox:
         self._fill = 0
 
 
-def _ahead(ratio: float) -> int:
+def samples_ahead(ratio: float) -> int:
     """Samples after one that the filter wants before it gives the output there: tried out."""
     import samplerate
 
-    converter = samplerate.Resampler(_CONVERTER, 1)
+    converter = samplerate.Resampler(CONVERTER, 1)
     silence = np.zeros((1, 1), np.float32)
     count = 0
     while not len(converter.process(silence, ratio)):
