@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -10,8 +9,9 @@ import typer
 
 from ..runtime.errors import SoloistError
 from ..runtime.spec import Precision
+from .checkpoints import asked_of_checkpoint, check_checkpoint, export_extra
 from .console import say
-from .options import encodable
+from .options import EncoderWeights, Prompts, QueryEmbedding, encodable
 from .outputs import check_writable
 
 
@@ -34,23 +34,9 @@ def export(
             "'violin + 0.5*image:viola.jpg - speech'.",
         ),
     ] = None,
-    query_embedding: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--query-embedding",
-            metavar="[NAME=]FILE",
-            callback=encodable,
-            help="A sound to bake in by its embedding, an .npy file; repeat it.",
-        ),
-    ] = None,
-    prompts: Annotated[
-        str,
-        typer.Option(help="What CLIP is told around the words: photo, plain, ensemble."),
-    ] = "photo",
-    encoder_weights: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="Weights of the text encoder; else from its usual hub."),
-    ] = None,
+    query_embedding: QueryEmbedding = None,
+    prompts: Prompts = "photo",
+    encoder_weights: EncoderWeights = None,
     advance: Annotated[
         int, typer.Option(min=1, metavar="FRAMES", help="From one window to the next.")
     ] = 16,
@@ -79,20 +65,13 @@ def export(
 
     docs/published-separators.md says what can be exported, and from which files.
     """
-    try:
-        from ..export.asked import Asked
+    with export_extra("export"):
         from ..export.systems import export_system
         from ..export.windowed import Windows
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith(__name__.split(".")[0]):
-            raise  # a broken install of ours, not a missing extra
-        raise SoloistError(
-            f'export needs {error.name}, which is not installed: pip install "soloist[export]"'
-        ) from error
-    _check_there(checkpoint)
+    check_checkpoint(checkpoint)
     check_writable(output)
     text = _read(card) if card else None
-    asked = Asked(tuple(query or ()), _named(query_embedding or ()), prompts, encoder_weights)
+    asked = asked_of_checkpoint(query, query_embedding, prompts, encoder_weights)
     spec = export_system(
         system,
         checkpoint,
@@ -105,30 +84,6 @@ def export(
     )
     figures = ", ".join(f"{figure} {value:.3g}" for figure, value in spec.parity.items())
     say(f"written: {output}; against torch: {figures}")
-
-
-def _check_there(checkpoint: Path) -> None:
-    try:
-        found = "" if checkpoint.is_file() else "no such file"
-    except OSError as error:  # such as a name that is too long
-        found = error.strerror or str(error)
-    if found:
-        raise SoloistError(
-            f"no checkpoint {str(checkpoint)!r}: {found}; give a file that training wrote"
-        )
-
-
-def _named(embeddings: Sequence[str]) -> dict[str, Path]:
-    """Files by the name before their `=`, or else by their own."""
-    files = {}
-    for text in embeddings:
-        name, found, file = text.partition("=")
-        path = Path(file if found else text)
-        name = name if found else path.stem
-        if name in files:
-            raise SoloistError(f"two embeddings are called {name!r}; give NAME=FILE for one")
-        files[name] = path
-    return files
 
 
 def _read(card: Path) -> str:

@@ -76,6 +76,22 @@ Device = Annotated[
         "--device", metavar="auto|cpu|cuda", help="Where the network runs; auto takes a GPU if any."
     ),
 ]
+QueryEmbedding = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--query-embedding",
+        metavar="[NAME=]FILE",
+        callback=encodable,
+        help="A sound by its embedding, as a file; repeat it for several.",
+    ),
+]
+Prompts = Annotated[
+    str, typer.Option(help="What CLIP is told around the words: photo, plain or ensemble.")
+]
+EncoderWeights = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", help="Weights of the text encoder; else from its usual hub."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the figures as JSON on stdout.")]
 
 GAIN = mixer_parameters(1)[0]

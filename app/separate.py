@@ -11,18 +11,23 @@ from typing import Annotated
 import typer
 
 from ..runtime.bundle import Bundle
-from ..streaming.files import read_audio, write_together
+from ..runtime.errors import SoloistError
+from ..streaming.files import Recording, Samples, read_audio, write_together
 from ..streaming.offline import separate_array
 from ..streaming.processor import Processor
 from .console import progress_bar, say
+from .offline import mix_of, open_offline, stems_of
 from .options import (
     SHIPPED,
     Device,
+    EncoderWeights,
     Gain,
     Keep,
     Linked,
     Model,
+    Prompts,
     Queries,
+    QueryEmbedding,
     Rest,
     Unwanted,
     levels,
@@ -58,22 +63,54 @@ def separate(
     advance: Advance = None,
     lookahead: Lookahead = None,
     device: Device = "auto",
+    offline: Annotated[
+        bool,
+        typer.Option(
+            "--offline",
+            help="By the inference that a system was published with; --model is its checkpoint.",
+        ),
+    ] = False,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0, max=1.0, metavar="SHARE", help="With --offline: masks of 0 and 1, 1 above it."
+        ),
+    ] = None,
+    query_embedding: QueryEmbedding = None,
+    prompts: Prompts = "photo",
+    encoder_weights: EncoderWeights = None,
 ) -> None:
     """Separate a sound from a recording, by the code that plays live.
 
     OUT has IN's length, rate and channels. Several --query give one file each beside OUT, named
     after its words, and OUT-residual with the rest; --remove, --gain and --rest always give one,
     the mix of them all.
+
+    With --offline a published separator hears all of IN before it gives any of OUT. That takes its
+    checkpoint, torch, and queries as `soloist export` takes them.
     """
+    several = keep and gain is None and rest is None
+    if offline:
+        _refuse_live(unwanted=unwanted, block_size=block_size, advance=advance, lookahead=lookahead)
+        whole = open_offline(model, query, query_embedding, prompts, encoder_weights, threshold)
+        recording = read_audio(source)
+        targets = _targets(target, whole.names, recording, several)
+        with progress_bar(source.name) as bar:
+            stems = stems_of(whole, recording, linked=linked, progress=bar)
+        single = len(targets) == 1
+        mix = [mix_of(stems, keep=keep, gain=gain, rest=rest)] if single else list(stems)
+        _write(targets, mix, recording)
+        return
+    if threshold is not None or query_embedding or encoder_weights:
+        raise SoloistError(
+            "--threshold, --query-embedding and --encoder-weights are for --offline; a bundle has "
+            "them from its export"
+        )
     bundle = Bundle.open(model)
     recording = read_audio(source)
     asked = asked_of(bundle, query, unwanted)
-    single = len(asked.words) == 1 or not keep or gain is not None or rest is not None
-    targets = [target] if single else targets_beside(target, asked.words)
-    for path in targets:
-        rate, channels = recording.sample_rate, recording.samples.shape[1]
-        check_audio_writable(path, rate, channels, recording.subtype)
-
+    targets = _targets(target, asked.words, recording, several)
+    single = len(targets) == 1
     processor = Processor(
         bundle,
         mode="keep" if keep else "remove",
@@ -94,15 +131,32 @@ def separate(
             block_size=block_size,
             progress=bar,
         )
-    outputs = [output] if single else list(output)
-    write_together(
-        dict(zip(targets, outputs, strict=True)),
-        recording.sample_rate,
-        subtype=recording.subtype,
-    )
+    _write(targets, [output] if single else list(output), recording)
+    _warn(processor)
+
+
+def _targets(target: Path, words: Sequence[str], recording: Recording, several: bool) -> list[Path]:
+    """Where the outputs go; all of them can be written."""
+    targets = targets_beside(target, words) if several and len(words) > 1 else [target]
+    for path in targets:
+        rate, channels = recording.sample_rate, recording.samples.shape[1]
+        check_audio_writable(path, rate, channels, recording.subtype)
+    return targets
+
+
+def _write(targets: Sequence[Path], outputs: Sequence[Samples], recording: Recording) -> None:
+    files = dict(zip(targets, outputs, strict=True))
+    write_together(files, recording.sample_rate, subtype=recording.subtype)
     for path in targets:
         say(f"written: {path}")
-    _warn(processor)
+
+
+def _refuse_live(**options: object) -> None:
+    names = {"unwanted": "--not"}
+    for name, value in options.items():
+        if value is not None:
+            option = names.get(name, f"--{name.replace('_', '-')}")
+            raise SoloistError(f"{option} is of live play, which --offline leaves out")
 
 
 def targets_beside(target: Path, words: Sequence[str]) -> list[Path]:

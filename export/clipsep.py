@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -22,9 +24,11 @@ from ..separators.labelsep import LabelSep
 from ..separators.log_picture import Geometry
 from ..separators.pit import PIT
 from ..separators.query_mix import mix
+from ..separators.whole_file import separate_whole
 from .asked import FILE, IMAGE, Asked, Term, read_embedding, terms
 from .graph import conditioner_graph
 from .query_sources import EncoderSource, Source, bert_source, label_source
+from .whole import Progress, WholeFile
 from .windowed import WindowedModel, digest
 
 Embedding = NDArray[np.float32]
@@ -42,6 +46,7 @@ class Network(Protocol):
 
     geometry: Geometry
 
+    def __call__(self, spectrogram: Tensor, conditioning: Tensor) -> Tensor: ...
     def live(self, want: Span) -> nn.Module: ...
     def condition(self, embedding: Tensor) -> Tensor: ...
 
@@ -57,9 +62,56 @@ def clipsep_model(checkpoint: Checkpoint[nn.Module], path: Path, asked: Asked) -
     Raises:
         QueryError: queries that the system cannot take, or no encoder for them.
     """
+    network, wanted = cast(Network, checkpoint.network), _wanted(checkpoint, path, asked)
+    extras = {}
+    if wanted.known:
+        phrases, rows = list(wanted.known), np.stack(list(wanted.known.values()))
+        classes = {phrase: (phrase,) for phrase in phrases}
+        vocabulary = Vocabulary(wanted.queries[0].encoder, phrases, rows, classes)
+        extras = {
+            "soloist.vocabulary": vocabulary.to_json(),
+            "soloist.conditioner": _conditioner(network, rows.shape[1]),
+        }
+    return WindowedModel(
+        architecture=checkpoint.architecture,
+        network=checkpoint.network,
+        live=network.live,
+        front=network.geometry.front,
+        queries=wanted.queries,
+        conditioning=wanted.conditioning,
+        fill="repeat",  # as clips that were too short were in training
+        training={key: value for key, value in checkpoint.facts.items() if key in _KEPT},
+        checkpoint_sha256=checkpoint.sha256,
+        extras=extras,
+    )
+
+
+def clipsep_whole(
+    checkpoint: Checkpoint[nn.Module], path: Path, asked: Asked, threshold: float | None
+) -> WholeFile:
+    """The published inference of a checkpoint of the family; arguments as of `clipsep_model`."""
+    network, wanted = cast(Network, checkpoint.network), _wanted(checkpoint, path, asked)
+    conditioning = torch.from_numpy(wanted.conditioning)
+
+    def separate(audio: Tensor, progress: Progress) -> Tensor:
+        return separate_whole(network, audio, conditioning, threshold=threshold, progress=progress)
+
+    names = tuple(query.name for query in wanted.queries)
+    return WholeFile(network.geometry.front.sample_rate, names, separate)
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What is asked for, and all embeddings that are known by name; none of PIT."""
+
+    queries: tuple[Query, ...]
+    conditioning: Embedding
+    known: Mapping[str, Embedding]
+
+
+def _wanted(checkpoint: Checkpoint[nn.Module], path: Path, asked: Asked) -> _Wanted:
     if isinstance(checkpoint.network, PIT):
-        return _pit(checkpoint, checkpoint.network, asked)
-    network = cast(Network, checkpoint.network)
+        return _sources(checkpoint.network, asked)
     check_words([*asked.queries, *asked.embeddings])
     source = _source(checkpoint, path, asked)
     size = _embedding_size(checkpoint.network)
@@ -68,19 +120,13 @@ def clipsep_model(checkpoint: Checkpoint[nn.Module], path: Path, asked: Asked) -
     queries = tuple(
         _query(name, name in asked.queries, source, row) for name, row in embedded.items()
     )
-    rows = np.stack(list(embedded.values()))
+    rows = torch.from_numpy(np.stack(list(embedded.values())))
     with torch.no_grad():
-        conditioning = network.condition(torch.from_numpy(rows)).numpy()
-    known = {**source.known, **embedded}
-    vocabulary = Vocabulary(source.encoder, list(known), np.stack(list(known.values())), {})
-    extras = {
-        "soloist.vocabulary": vocabulary.to_json(),
-        "soloist.conditioner": _conditioner(network, size),
-    }
-    return _model(checkpoint, network, queries, conditioning, extras)
+        conditioning = cast(Network, checkpoint.network).condition(rows).numpy()
+    return _Wanted(queries, conditioning, {**source.known, **embedded})
 
 
-def _pit(checkpoint: Checkpoint[nn.Module], network: PIT, asked: Asked) -> WindowedModel:
+def _sources(network: PIT, asked: Asked) -> _Wanted:
     if asked.queries or asked.embeddings:
         raise QueryError("pit separates two sources that nobody can name; ask it for nothing")
     conditioning = network.sources.detach().numpy()
@@ -88,28 +134,7 @@ def _pit(checkpoint: Checkpoint[nn.Module], network: PIT, asked: Asked) -> Windo
         Query(name, (name,), (), "none", digest(row))
         for name, row in zip(("source 1", "source 2"), conditioning, strict=True)
     )
-    return _model(checkpoint, cast(Network, network), queries, conditioning, {})
-
-
-def _model(
-    checkpoint: Checkpoint[nn.Module],
-    network: Network,
-    queries: tuple[Query, ...],
-    conditioning: Embedding,
-    extras: dict[str, str],
-) -> WindowedModel:
-    return WindowedModel(
-        architecture=checkpoint.architecture,
-        network=checkpoint.network,
-        live=network.live,
-        front=network.geometry.front,
-        queries=queries,
-        conditioning=conditioning,
-        fill="repeat",  # as clips that were too short were in training
-        training={key: value for key, value in checkpoint.facts.items() if key in _KEPT},
-        checkpoint_sha256=checkpoint.sha256,
-        extras=extras,
-    )
+    return _Wanted(queries, conditioning, {})
 
 
 def _source(checkpoint: Checkpoint[nn.Module], path: Path, asked: Asked) -> Source:

@@ -12,14 +12,21 @@ from ..runtime.spec import Precision, Spec
 from ..separators.checkpoints import Checkpoint, load
 from ..separators.clipsep_family import MEMBERS
 from .asked import Asked
-from .clipsep import clipsep_model
+from .clipsep import clipsep_model, clipsep_whole
 from .solo import export_bundle
+from .whole import WholeFile
 from .windowed import WindowedModel, Windows, export_windowed
 
 Builder = Callable[[Checkpoint[nn.Module], Path, Asked], WindowedModel]
 
+WholeBuilder = Callable[[Checkpoint[nn.Module], Path, Asked, float | None], WholeFile]
+
 WINDOWED: dict[str, Builder] = dict.fromkeys(MEMBERS, clipsep_model)
 """Systems that hear whole clips, and what makes a windowed model of a checkpoint and queries."""
+
+WHOLE: dict[str, WholeBuilder] = dict.fromkeys(MEMBERS, clipsep_whole)
+"""Systems whose authors' inference of whole files is here, and what makes it of the same, with the
+threshold of binary masks; None means soft ones."""
 
 SYSTEMS = ("solo", *WINDOWED)
 
@@ -60,10 +67,7 @@ def export_system(
         )
     if precision != "fp32":
         raise BundleError(f"{system} is exported in fp32 only, not in {precision}")
-    try:
-        loaded = load(checkpoint)
-    except ValueError as error:
-        raise BundleError(str(error)) from error
+    loaded = _load(checkpoint)
     if loaded.architecture != system:
         raise BundleError(
             f"{checkpoint} is a checkpoint of {loaded.architecture}, not of {system}; "
@@ -71,3 +75,29 @@ def export_system(
         )
     model = WINDOWED[system](loaded, checkpoint, asked)
     return export_windowed(model, output, windows, name=name or system, card=card)
+
+
+def open_whole(checkpoint: Path, asked: Asked, threshold: float | None) -> WholeFile:
+    """The whole-file procedure of a checkpoint's system.
+
+    Args:
+        threshold: a cell of the masks is kept whole above it, else dropped; None: soft masks.
+
+    Raises:
+        BundleError: no checkpoint of a system that has such a procedure.
+        QueryError: queries that the system cannot take.
+    """
+    loaded = _load(checkpoint)
+    if loaded.architecture not in WHOLE:
+        raise BundleError(
+            f"{checkpoint} is a checkpoint of {loaded.architecture}, which has no whole-file "
+            f"procedure of its own; those that have: {', '.join(WHOLE)}"
+        )
+    return WHOLE[loaded.architecture](loaded, checkpoint, asked, threshold)
+
+
+def _load(checkpoint: Path) -> Checkpoint[nn.Module]:
+    try:
+        return load(checkpoint)
+    except ValueError as error:
+        raise BundleError(str(error)) from error

@@ -90,7 +90,7 @@ def _stems(
 ) -> Samples:
     """The stems (queries, frames, channels) of `audio` at its own rate, not the model's."""
     rate = processor.sample_rate
-    given = _resample(audio, sample_rate, rate, math.ceil(len(audio) * rate / sample_rate))
+    given = resample(audio, sample_rate, rate, math.ceil(len(audio) * rate / sample_rate))
     frames, channels = given.shape
     processor.prepare(rate, block, channels, block=block)
     latency = processor.latency_samples
@@ -105,7 +105,7 @@ def _stems(
         if progress is not None:
             progress((start + block) / total)
     back = [
-        _resample(stem[latency : latency + frames], rate, sample_rate, len(audio)) for stem in found
+        resample(stem[latency : latency + frames], rate, sample_rate, len(audio)) for stem in found
     ]
     return np.stack(back)
 
@@ -118,11 +118,11 @@ def _mix(processor: Processor, stems: Samples, audio: Samples, sample_rate: int)
     return out
 
 
-def _resample(audio: Samples, rate: int, new_rate: int, frames: int) -> Samples:
-    """Resample (frames, channels) to exactly `frames`; soxr's own count may be one off."""
+def resample(audio: Samples, rate: int, new_rate: int, frames: int) -> Samples:
+    """Resample a whole recording (samples, channels) to exactly `frames` samples."""
     import soxr  # type: ignore[import-untyped]  # here, since most recordings do not need it
 
-    result = np.zeros((frames, audio.shape[1]), np.float32)
+    result = np.zeros((frames, audio.shape[1]), np.float32)  # soxr's own count may be one off
     resampled = soxr.resample(audio, rate, new_rate, quality=_QUALITY)[:frames]
     result[: len(resampled)] = resampled
     return result
