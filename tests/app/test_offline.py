@@ -45,9 +45,8 @@ def asked(folder: Path) -> list[str]:
     return ["--offline", "-m", f"{folder}/clipsep.pt", "--query-embedding", f"{folder}/violin.npy"]
 
 
-@torch.no_grad()
 def expected(network: CLIPSep, folder: Path, audio: Any, threshold: float | None) -> Any:
-    words = network.condition(torch.from_numpy(np.load(folder / "violin.npy"))[None])
+    words = network.condition(torch.from_numpy(np.load(folder / "violin.npy"))[None]).detach()
     stems = [
         separate_whole(network, channel, words, threshold=threshold)
         for channel in torch.from_numpy(audio.T.astype(np.float32))
