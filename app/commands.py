@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from .. import __version__
+from .bench import bench
 from .demo import demo
 from .devices import devices
 from .diagnostics import diagnostics
@@ -22,7 +23,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,
 )
-for command in (demo, devices, live, separate, queries, info, export, evaluate, diagnostics):
+for command in (demo, devices, live, separate, queries, info, bench, export, evaluate, diagnostics):
     app.command()(command)
 
 

@@ -6,5 +6,5 @@
     python -m soloist.benchmarks.first_words  how long words take that a model does not know
     python -m soloist.benchmarks.negatives    what it gains to name what is not wanted
 
-They need the checkout and an editable install; they are not shipped.
+The first two are what `soloist bench` runs.
 """

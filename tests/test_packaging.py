@@ -15,7 +15,7 @@ import pytest
 import soloist
 
 ROOT = Path(__file__).parent.parent
-NOT_SHIPPED = {"benchmarks", "docs", "examples", "tests", "tools"}
+NOT_SHIPPED = {"docs", "examples", "tests", "tools"}
 
 with open(ROOT / "pyproject.toml", "rb") as file:
     PYPROJECT = tomllib.load(file)
