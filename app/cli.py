@@ -32,6 +32,8 @@ def run(arguments: Sequence[str]) -> int:
         return _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
         return INTERRUPTED
+    except MemoryError:
+        return _fail("out of memory; take a shorter recording or fewer sounds at once", 2)
     except Exception as error:
         if debug:
             traceback.print_exc()

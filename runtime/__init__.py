@@ -8,7 +8,7 @@
 - `queries`: words to the conditioning a session takes; `sentence_encoder`: for any words
 - `compute`: the CPU or a CUDA device, as asked for; `cuda`: what a hop takes there and back
 - below them `records` (JSON, strictly), `ort` (onnxruntime, set up for live use), `denormals`
-- `admission`: what a file from a stranger may hold, with `operators` and `protobuf`
+- `admission`: what a file from a stranger may hold, with `limits`, `operators`, `protobuf`
 
 Importing this package loads nothing; numpy and onnxruntime come with the modules that need them.
 """

@@ -1,7 +1,6 @@
 """A bundle: one ONNX file with a network, the query baked in, and all the engine must know."""
 
 import base64
-import binascii
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -9,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from .admission import MAX_CONDITIONING, MAX_STATE
 from .conditioner import Conditioner
 from .errors import BundleError
+from .limits import MAX_CONDITIONING, MAX_STATE
 from .ort import open_cpu, run_in_time
 from .spec import Spec
 from .vocabulary import Vocabulary
@@ -100,7 +99,7 @@ class Bundle:
             return None
         try:
             conditioner = Conditioner(base64.b64decode(text, validate=True))
-        except (binascii.Error, BundleError) as error:
+        except (ValueError, BundleError) as error:
             raise BundleError(f"{self.path}: the conditioner is unreadable ({error})") from error
         self._check_sizes(conditioner)
         return conditioner

@@ -1,7 +1,6 @@
 """The words a bundle knows: phrases with their embeddings, so that asking needs no text encoder."""
 
 import base64
-import binascii
 import json
 import re
 import unicodedata
@@ -113,7 +112,7 @@ class Vocabulary:
         record = decode(_Record, parse_object(text, _WHERE), _WHERE)
         try:
             data = base64.b64decode(record.embeddings, validate=True)
-        except binascii.Error as error:
+        except ValueError as error:
             raise BundleError(f"{_WHERE}: the embeddings are not base64 ({error})") from error
         rows, dimension = len(record.phrases), record.dimension
         if dimension < 1 or len(data) != rows * dimension * _STORED.itemsize:

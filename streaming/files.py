@@ -37,6 +37,13 @@ _KEPT = ("PCM_", "FLOAT", "DOUBLE", "ALAC_", "ULAW", "ALAW", "VORBIS", "OPUS")
 # libsndfile takes the whole block on the stack for Vorbis and dies of long ones.
 _BLOCK = 1 << 16
 
+MAX_SAMPLES = 1 << 30
+"""Frames times channels, at 48 kHz or more: 4 GiB, three hours in stereo. A header that says more
+lies, or the recording is better cut."""
+MAX_CHANNELS = 64
+RATES = range(1_000, 768_001)
+"""Sample rates in Hertz, twice what any converter does."""
+
 
 class Recording(NamedTuple):
     """What a file holds: `samples` float32 (frames, channels), full scale 1.0; rate in Hertz.
@@ -51,16 +58,23 @@ class Recording(NamedTuple):
 
 
 def read_audio(path: str | os.PathLike[str]) -> Recording:
-    """Read a whole file. `AudioFileError` if it is missing, no audio, empty or holds no numbers."""
+    """Read a whole file.
+
+    `AudioFileError` if it is missing, no audio, empty or holds no numbers, or is beyond
+    `MAX_SAMPLES`, `MAX_CHANNELS` or `RATES`. What a file says of its length reserves memory, but
+    only samples that are there take it.
+    """
     path = Path(path)
     try:
         if not path.exists():
             raise AudioFileError(f"cannot read {str(path)!r}: no such file; check the path")
         if not path.is_file():
             raise AudioFileError(f"cannot read {str(path)!r}: not a file; name an audio file")
+        if path.suffix.lower() == ".raw":  # soundfile would ask the caller what it is
+            raise AudioFileError(f"cannot read {str(path)!r}: raw samples; use {_COMMON}")
         path.open("rb").close()  # says why not, where libsndfile says "system error"
         with soundfile.SoundFile(path) as file:
-            samples = file.read(dtype="float32", always_2d=True)
+            samples = _samples(path, file)
             recording = Recording(samples, file.samplerate, file.format, file.subtype)
     except (soundfile.SoundFileError, OSError) as error:
         raise AudioFileError(
@@ -75,6 +89,38 @@ def read_audio(path: str | os.PathLike[str]) -> Recording:
             f"the first one is frame {bad[0]}; export the file again"
         )
     return recording
+
+
+def _samples(path: Path, file: soundfile.SoundFile) -> Samples:
+    """All samples of an open file, if it is no larger than it may be."""
+    frames, channels, rate = file.frames, file.channels, file.samplerate
+    widest = max(1.0, 48_000 / max(1, rate))  # a low rate takes as much, once it is resampled
+    if channels > MAX_CHANNELS or rate not in RATES or frames * channels * widest > MAX_SAMPLES:
+        raise AudioFileError(
+            f"cannot use {str(path)!r}: it says that it has {frames} frames of {channels} channels "
+            f"at {rate} Hz; at most {MAX_CHANNELS} channels, {RATES[0]} to {RATES[-1]} Hz and "
+            f"{MAX_SAMPLES} samples are read"
+        )
+    try:
+        samples = np.empty((frames, channels), np.float32)
+    except MemoryError as error:
+        raise AudioFileError(
+            f"cannot use {str(path)!r}: no memory for its {frames} frames; cut it into parts"
+        ) from error
+    found = 0
+    try:
+        while found < frames:
+            read = len(file.read(_BLOCK, "float32", True, out=samples[found : found + _BLOCK]))
+            if read == 0:
+                break
+            found += read
+    except soundfile.SoundFileError as error:
+        raise AudioFileError(
+            f"cannot read {str(path)!r}: damaged or cut short after {found} of {frames} frames; "
+            "take another copy"
+        ) from error
+    # A copy, unless nearly all is there: a view would keep what was reserved.
+    return samples[:found] if 2 * found > frames else samples[:found].copy()
 
 
 def write_audio(

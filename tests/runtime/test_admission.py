@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from soloist.runtime import admission, ort
+from soloist.runtime import limits, ort
 from soloist.runtime.admission import admit
 from soloist.runtime.bundle import Bundle, shipped
 from soloist.runtime.conditioner import Conditioner
@@ -155,11 +155,24 @@ OPERATORS = {
         "group is [0]",
     ),
     "no steps": (make.make_node("MaxPool", ["embedding"], ["y"], strides=[1, 0]), "strides is [0]"),
+    "fewer outputs": (
+        make.make_node("Split", ["embedding"], ["a", "b"], num_outputs=1),
+        "makes [1] outputs, 2 are named",
+    ),
+    "left out": (make.make_node("Max", ["embedding", ""], ["y"]), "Max lacks an input"),
+    "far axis": (make.make_node("Softmax", ["embedding"], ["y"], axis=-(2**31)), "axis is [-2147"),
+    "batch": (make.make_node("GatherND", ["embedding"] * 2, ["y"], batch_dims=-2), "is [-2]"),
+    "OneHot": (make.make_node("OneHot", ["embedding"] * 3, ["y"]), "operator 'OneHot'"),
     "giant kernel": (
         make.make_node("MaxPool", ["embedding"], ["y"], kernel_shape=[2**40]),
         "kernel",
     ),
 }
+
+
+def test_an_input_may_be_left_out_where_the_operator_says_so() -> None:
+    clip = make.make_node("Clip", ["embedding", "", "w"], ["conditioning"])
+    admit(memoryview(model([clip], [numbers("w", 1.0)]).SerializeToString()))
 
 
 @pytest.mark.parametrize("kind", OPERATORS)
@@ -283,13 +296,13 @@ def test_limits(monkeypatch: pytest.MonkeyPatch, limit: str, words: str) -> None
     found = good()
     found.graph.node.append(make.make_node("Identity", ["embedding"], ["copy"]))
     make.set_model_props(found, {"key": "value"})
-    monkeypatch.setattr(admission, limit, 1)
+    monkeypatch.setattr(limits, limit, 1)
     assert words in refused(found)
 
 
 def test_a_long_file_is_not_even_read(tmp_path: Path) -> None:
     with open(tmp_path / "long.onnx", "wb") as file:
-        file.truncate(admission.MAX_FILE_BYTES + 1)
+        file.truncate(limits.MAX_FILE_BYTES + 1)
     with pytest.raises(BundleError, match=r"long.onnx: 1073741825 bytes, at most"):
         Bundle.open(tmp_path / "long.onnx")
 

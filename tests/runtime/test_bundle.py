@@ -171,8 +171,9 @@ def test_a_state_of_open_size(broken: Callable[..., Path]) -> None:
         Bundle.open(broken(change))
 
 
-def test_a_conditioner_that_is_no_base64(broken: Callable[..., Path]) -> None:
-    bundle = Bundle.open(broken(set_metadata(soloist_conditioner="?")))
+@pytest.mark.parametrize("text", ["?", "é", "=" * 9])
+def test_a_conditioner_that_is_no_base64(broken: Callable[..., Path], text: str) -> None:
+    bundle = Bundle.open(broken(set_metadata(soloist_conditioner=text)))
     with pytest.raises(BundleError, match="conditioner is unreadable"):
         _ = bundle.conditioner
 

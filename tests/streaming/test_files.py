@@ -1,5 +1,7 @@
+import io
 import os
 import signal
+import struct
 import subprocess
 import sys
 import textwrap
@@ -119,6 +121,97 @@ def test_reading_says_what_is_wrong(tmp_path: Path) -> None:
             read_audio(tmp_path / name)
         assert expected in one_line(error)
         assert str(tmp_path / name) in str(error.value)
+
+
+def wav(frames: int = 8, channels: int = 1, rate: int = 48_000, said: int | None = None) -> bytes:
+    """A WAV file by hand, whose header says what the arguments say."""
+    size = 2 * frames * channels
+    said = size if said is None else said
+    form = struct.pack("<HHIIHH", 1, channels, rate, 2 * rate * channels & 0xFFFFFFFF, 2, 16)
+    head = b"WAVEfmt " + struct.pack("<I", 16) + form + b"data" + struct.pack("<I", said)
+    return b"RIFF" + struct.pack("<I", (said + 36) & 0xFFFFFFFF) + head + bytes(size)
+
+
+def au(frames: int, said: int, rate: int = 48_000) -> bytes:
+    """The same as AU, where libsndfile believes the header."""
+    return b".snd" + struct.pack(">IIIII", 24, said, 3, rate, 1) + bytes(2 * frames)
+
+
+def flac_of(frames: int) -> bytes:
+    """A FLAC file of 100 frames whose header says `frames`: 36 bits of STREAMINFO."""
+    content = io.BytesIO()
+    soundfile.write(content, np.zeros((100, 1)), 48_000, format="FLAC")
+    made = bytearray(content.getvalue())
+    field = int.from_bytes(made[18:26], "big") >> 36 << 36 | frames
+    made[18:26] = field.to_bytes(8, "big")
+    return bytes(made)
+
+
+def test_headers_that_lie_or_overdo_it(tmp_path: Path) -> None:
+    for content, expected in (
+        (wav(channels=65), "65 channels at 48000 Hz; at most 64 channels"),
+        (wav(channels=1024), "1024 channels"),
+        (wav(rate=999), "at 999 Hz; .* 1000 to 768000 Hz"),
+        (wav(rate=2**31 - 1), "at 2147483647 Hz"),
+        (flac_of(2**30 + 1), "it says that it has 1073741825 frames"),
+        (flac_of(2**36 - 1), "it says that it has 68719476735 frames"),
+        (flac_of(50_000_000), "damaged or cut short after 0 of 50000000 frames"),
+        (wav()[:40], "cannot"),
+        (wav(frames=0), "holds no samples"),
+        (wav(frames=0, said=2**32 - 1), "holds no samples"),
+        (b"RIFF", "cannot read"),
+        (bytes(1000), "Format not recognised"),
+    ):
+        (tmp_path / "a.wav").write_bytes(content)
+        with pytest.raises(AudioFileError, match=expected) as error:
+            read_audio(tmp_path / "a.wav")
+        one_line(error)
+
+
+@pytest.mark.parametrize(
+    ("content", "frames"),
+    [
+        (wav(said=2**32 - 1), 8),  # what programs write that stream
+        (wav(said=2**31), 8),
+        (au(8, 2**32 - 1), 8),
+        (au(8, 2**30), 8),
+        (wav(frames=1000)[:1044], 500),
+    ],
+)
+def test_what_is_there_is_read_whatever_the_header_says(
+    tmp_path: Path, content: bytes, frames: int
+) -> None:
+    (tmp_path / "a.wav").write_bytes(content)
+    found = read_audio(tmp_path / "a.wav")
+    assert found.samples.shape == (frames, 1)
+    assert found.samples.base is None or found.samples.base.nbytes <= 2 * found.samples.nbytes
+
+
+def test_low_rates_count_for_what_they_become(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("soloist.streaming.files.MAX_SAMPLES", 4800)
+    for frames, rate, fits in ((4800, 48_000, True), (4801, 48_000, False), (100, 1000, True)):
+        (tmp_path / "a.wav").write_bytes(wav(frames=frames, rate=rate))
+        if fits:
+            read_audio(tmp_path / "a.wav")
+        else:
+            with pytest.raises(AudioFileError, match="4800 samples are read"):
+                read_audio(tmp_path / "a.wav")
+    (tmp_path / "a.wav").write_bytes(wav(frames=101, rate=1000))
+    with pytest.raises(AudioFileError, match="4800 samples are read"):
+        read_audio(tmp_path / "a.wav")
+
+
+def test_codings_that_cannot_be_sought_in(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.zeros((640, 1)), 8_000, "GSM610")
+    assert len(read_audio(tmp_path / "a.wav").samples) == 640
+
+
+def test_raw_samples(tmp_path: Path) -> None:
+    (tmp_path / "a.RAW").write_bytes(bytes(1000))
+    with pytest.raises(AudioFileError, match=r"a.RAW': raw samples; use \.wav"):
+        read_audio(tmp_path / "a.RAW")
 
 
 def test_writing_says_what_is_wrong_and_leaves_nothing(tmp_path: Path, noise: Noise) -> None:
