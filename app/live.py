@@ -108,7 +108,12 @@ def live(
         int | None, typer.Option("--channels", "-c", min=1, help="Else what both devices have.")
     ] = None,
     latency: Annotated[
-        str, typer.Option("--latency", metavar="low|high|SECONDS", help="A hint to the driver.")
+        str,
+        typer.Option(
+            "--latency",
+            metavar="low|high|SECONDS",
+            help="A hint to the driver, and the slack between two devices' clocks.",
+        ),
     ] = "low",
     wait: Annotated[
         bool,

@@ -4,7 +4,7 @@
 - `engine`: one hop; `stft`, `gains`: its parts; `adapter`, `ring`: what lies between hop and block
 - `windowed`, `windows`, `blocks`, `pace`: offline separators, hop by hop
 - `rates`, `rate_plan`, `resampling`: the same for a host at another rate than the model's
-- `clock_bridge`, `drift`: from one device's clock to another's
+- `duplex`: two devices at work together; `clock_bridge`, `drift`: from one's clock to another's
 - `latency`, `counters`: what a host is told
 - `separator`: all of it by words, for programs
 - `offline`, `files`: whole recordings, and reading and writing them

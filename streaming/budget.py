@@ -17,18 +17,21 @@ class LatencyBudget:
 
     `processing` is the processor's, from a block handed in to a block handed out; `block` the
     frames of a block, which must all be there before it is handed in. The driver's share is in
-    frames as it reports them, None where it reports nothing believable.
+    frames as it reports them, None where it reports nothing believable. `bridge` is the way from
+    the input's clock to another one of the output, with the block collected, where there are two.
     """
 
     processing: Latency
     block: int
     driver_input: int | None = None
     driver_output: int | None = None
+    bridge: Latency | None = None
 
     @property
     def whole(self) -> Latency:
         """All parts that are known, in the order in which a sound meets them."""
-        whole = Latency(self.processing.sample_rate, ()).plus("block collected", self.block)
+        collected = Latency(self.processing.sample_rate, (("block collected", self.block),))
+        whole = self.bridge or collected
         for name, samples in self.processing.parts:
             whole = whole.plus(name, samples)
         for name, frames in (("driver in", self.driver_input), ("driver out", self.driver_output)):

@@ -47,8 +47,8 @@ class ClockBridge:
     def __init__(self, sample_rate: int, channels: int, max_block: int, margin: int) -> None:
         import samplerate  # here, since with one device nobody needs it
 
-        self.sample_rate = sample_rate
-        self._max_block, self._margin = max_block, margin
+        self.sample_rate, self.max_block = sample_rate, max_block
+        self._margin = margin
         self._ahead = samples_ahead(1.0 / (1.0 + LARGEST_SPEED)) + 1
         # The longest delay, as much again for an output that pauses, a block being written.
         longest = 2 * max_block + self._ahead + margin
@@ -135,7 +135,7 @@ class ClockBridge:
         else:
             self._off += frames
         # The writer may be within a block that it has not counted yet.
-        lost = self._position < self._seen + self._max_block - len(self._ring)
+        lost = self._position < self._seen + self.max_block - len(self._ring)
         if lost or self._off > _PATIENCE_S * self.sample_rate:
             self._running = False
             if error > 0.0:

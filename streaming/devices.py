@@ -133,11 +133,6 @@ def preflight(
 ) -> None:
     """Asks PortAudio whether the two devices can do this, without opening them.
     Raises DeviceError: a sentence that names the device, what it offers and what to change."""
-    if source.host_api != sink.host_api:
-        raise DeviceError(
-            f"input {source.label!r} and output {sink.label!r} belong to different host APIs: "
-            "choose two devices of the same one (--input-device, --output-device)"
-        )
     sounddevice = portaudio()
     for kind, device, channels in (
         ("input", source, input_channels),

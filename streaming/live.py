@@ -4,7 +4,7 @@ The inline schedule: the driver hands a block over and gets it back processed in
 nothing waits in a queue and nothing is added to the latency but what the Processor reports. The
 driver decides the block size (`block_size=0`): a fixed one costs a whole extra block, even where it
 equals the driver's own (measured with PortAudio on JACK). The stream learns the size in its first
-callback.
+callback. Two devices with two clocks are two streams (`duplex`), and the callback is the output's.
 
 What goes wrong while it runs is counted, never raised: an exception in a PortAudio callback ends
 the stream without telling the main thread. A lost sound server tells nobody either: no exception,
@@ -14,9 +14,6 @@ calls `check` several times a second, and `stop` gives up after a limit.
 
 from __future__ import annotations
 
-import contextlib
-import gc
-import sys
 import threading
 import time
 from typing import Any
@@ -28,8 +25,10 @@ from ..runtime.errors import DeviceError, DeviceLost
 from .budget import LatencyBudget, believable_frames
 from .counters import Counters
 from .devices import channel_map, common_rate, explain, find_device, portaudio, preflight
+from .duplex import BridgedStream, close, open_duplex, pair
 from .meters import MeterBoard, Meters
 from .processor import Processor
+from .quiet import Quiet
 from .report import Report, Wiring
 
 Audio = NDArray[np.float32]
@@ -40,8 +39,6 @@ _MAX_BLOCK = 8192
 _START_LIMIT_S = 5.0
 _SILENT_LIMIT_S = 2.0
 _STOP_LIMIT_S = 3.0
-# With the usual 5 ms, one busy Python thread makes half of all 2.7 ms callbacks late; 0.1 ms: 1 %.
-_SWITCH_INTERVAL_S = 1e-4
 
 
 class LiveStream:
@@ -50,7 +47,8 @@ class LiveStream:
     Devices by index, by words of their name or None for the system's default. `sample_rate` in Hz,
     None for the model's where both devices have it and else for one of theirs, which the processor
     resamples. `block_size` in frames, 0 lets the driver decide. `latency` is PortAudio's suggestion
-    to the driver: "low", "high" or seconds. `channels` as in `channel_map`. `wait` computes every
+    to the driver: "low", "high" or seconds; between two clocks also by how much callbacks may be
+    late (2 ms, 20 ms or as said). `channels` as in `channel_map`. `wait` computes every
     hop, however late, for a server that waits as well, such as JACK in freewheel mode; else a late
     block does without the network.
 
@@ -90,11 +88,12 @@ class LiveStream:
         self.processor = processor
         self._latency_hint = latency
         self._wait = wait
+        self._pair = pair(self.source, self.sink)
+        self._quiet = Quiet()
         self._stream: Any = None
         self._learned = 0  # frames of the first callback
         self._varies = False
         self._last_callback_ns = 0
-        self._habits: tuple[bool, float] | None = None
 
     @property
     def active(self) -> bool:
@@ -110,6 +109,7 @@ class LiveStream:
             self._learned,
             believable_frames(driver_in, self.sample_rate),
             believable_frames(driver_out, self.sample_rate),
+            self._stream.bridge.latency if isinstance(self._stream, BridgedStream) else None,
         )
 
     @property
@@ -131,15 +131,13 @@ class LiveStream:
         except ValueError as error:  # a rate, or too many channels, that cannot be resampled
             raise DeviceError(str(error)) from error
         self._warm_up()
-        self._quieten_interpreter()
+        self._quiet.begin()
         self._last_callback_ns = time.perf_counter_ns()
         self._open()
         deadline = time.monotonic() + _START_LIMIT_S
         while not self.board.callbacks:
             if time.monotonic() > deadline:
-                raise DeviceLost(
-                    f"{self._pair()} opened but gave no audio for {_START_LIMIT_S:g} s"
-                )
+                raise DeviceLost(f"{self._pair} opened but gave no audio for {_START_LIMIT_S:g} s")
             time.sleep(0.005)
 
     def check(self) -> None:
@@ -147,7 +145,7 @@ class LiveStream:
         silent_s = (time.perf_counter_ns() - self._last_callback_ns) * 1e-9
         if silent_s > _SILENT_LIMIT_S or not self.active:
             raise DeviceLost(
-                f"audio device lost: {self._pair()} gave no audio for {silent_s:.1f} s; is the "
+                f"audio device lost: {self._pair} gave no audio for {silent_s:.1f} s; is the "
                 "device connected and its sound server running?"
             )
 
@@ -177,31 +175,29 @@ class LiveStream:
     def stop(self) -> bool:
         """Stops and closes the devices. False when PortAudio did not come back within 3 s, as
         with a dead JACK server: leave such a process by os._exit, a normal exit aborts in it."""
-        closer = threading.Thread(target=_close, args=(self._stream,), daemon=True)
+        closer = threading.Thread(target=close, args=(self._stream,), daemon=True)
         closer.start()
         closer.join(_STOP_LIMIT_S)
         self._stream = None
-        self._restore_interpreter()
+        self._quiet.end()
         return not closer.is_alive()
 
     def _open(self) -> None:
-        sounddevice = portaudio()
+        self._stream = open_duplex(
+            self.source,
+            self.sink,
+            self._callback,
+            self._book_fault,
+            channels=(self.input_channels, self.output_channels),
+            sample_rate=self.sample_rate,
+            block_size=self.block_size,
+            max_block=_MAX_BLOCK,
+            latency=self._latency_hint,
+        )
         try:
-            self._stream = sounddevice.Stream(
-                device=(self.source.index, self.sink.index),
-                samplerate=self.sample_rate,
-                blocksize=self.block_size,
-                channels=(self.input_channels, self.output_channels),
-                dtype="float32",
-                latency=self._latency_hint,
-                callback=self._callback,
-            )
             self._stream.start()
-        except sounddevice.PortAudioError as error:
-            raise explain(error, self._pair(), self.sample_rate, self.source, self.sink) from error
-
-    def _pair(self) -> str:
-        return f"input {self.source.label!r} with output {self.sink.label!r}"
+        except portaudio().PortAudioError as error:
+            raise explain(error, self._pair, self.sample_rate, self.source, self.sink) from error
 
     def _warm_up(self) -> None:
         """First runs of a model allocate and load; they happen here instead of in a callback."""
@@ -211,21 +207,6 @@ class LiveStream:
             self.processor.process(silence, np.empty_like(silence))
         self.processor.reset()
         self.processor.counters.clear()  # the first runs may well have been late
-
-    def _quieten_interpreter(self) -> None:
-        # A full collection stops every thread, the callback too, for up to 0.3 s.
-        self._habits = (gc.isenabled(), sys.getswitchinterval())
-        gc.collect()
-        gc.disable()
-        sys.setswitchinterval(_SWITCH_INTERVAL_S)
-
-    def _restore_interpreter(self) -> None:
-        if self._habits is not None:
-            collecting, interval = self._habits
-            self._habits = None
-            sys.setswitchinterval(interval)
-            if collecting:
-                gc.enable()
 
     def _callback(self, indata: Audio, outdata: Audio, frames: int, _: Any, status: Any) -> None:
         """One block. Audio thread: counts what goes wrong, prints and raises nothing."""
@@ -241,11 +222,14 @@ class LiveStream:
             board.measure(indata, outdata)
         except Exception as fault:
             outdata.fill(0.0)
-            board.faults += 1
-            if self.fault is None:
-                # Its frames hold the driver's buffers, which do not outlive the stream.
-                self.fault = fault.with_traceback(None)
+            self._book_fault(fault)
         board.finish(frames, time.perf_counter_ns() - started)
+
+    def _book_fault(self, fault: Exception) -> None:
+        self.board.faults += 1
+        if self.fault is None:
+            # Its frames hold the driver's buffers, which do not outlive the stream.
+            self.fault = fault.with_traceback(None)
 
     def _learn(self, frames: int) -> None:
         # The first block arms the processor for exactly this size, the least delay. A driver that
@@ -261,11 +245,3 @@ class LiveStream:
         else:  # mono, to be heard on every output
             self.processor.process(indata, outdata[:, :1])
             outdata[:, 1:] = outdata[:, :1]
-
-
-def _close(stream: Any) -> None:
-    if stream is None:
-        return
-    with contextlib.suppress(Exception):  # already gone: there is nothing left to close
-        stream.stop()
-        stream.close()

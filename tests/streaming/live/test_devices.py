@@ -143,12 +143,6 @@ def test_preflight(sounddevice: SimpleNamespace) -> None:
     )
 
 
-@pytest.mark.usefixtures("sounddevice")
-def test_devices_of_two_host_apis_are_refused() -> None:
-    with pytest.raises(DeviceError, match="different host APIs"):
-        preflight(DEVICES[1], DEVICES[4], 48000, 1, 1)
-
-
 @pytest.mark.parametrize(
     ("error", "said"),
     [

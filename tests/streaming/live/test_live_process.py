@@ -21,7 +21,8 @@ from soloist.streaming.plan import LivePlan
 from soloist.streaming.process import LiveProcess
 from soloist.streaming.report import Page, Report
 
-# One device, "desk": it plays a constant of 0.5 into its input, 128 frames every 2.7 ms.
+# Two devices, "desk" and "mic": they play a constant of 0.5 into their inputs, 128 frames every
+# 2.7 ms, or as soon afterwards as the machine lets them.
 SOUND_SYSTEM = """
 import threading, time
 import numpy as np
@@ -52,13 +53,26 @@ class Stream:
     def close(self):
         pass
 
+class InputStream(Stream):
+    latency = 0.004
+
+    def __init__(self, callback, channels, **_):
+        super().__init__(lambda given, _, *rest: callback(given, *rest), (channels, 1))
+
+class OutputStream(Stream):
+    latency = 0.004
+
+    def __init__(self, callback, channels, **_):
+        super().__init__(lambda _, out, *rest: callback(out, *rest), (1, channels))
+
 def query_hostapis():
     return [{"name": "Fake"}]
 
 def query_devices(kind=None):
-    desk = {"name": "desk", "index": 0, "hostapi": 0, "max_input_channels": 1,
-            "max_output_channels": 1, "default_samplerate": 48000.0}
-    return desk if kind else [desk]
+    common = {"hostapi": 0, "max_input_channels": 1, "default_samplerate": 48000.0}
+    desk = {"name": "desk", "index": 0, "max_output_channels": 1, **common}
+    mic = {"name": "mic", "index": 1, "max_output_channels": 0, **common}
+    return desk if kind else [desk, mic]
 
 def check_input_settings(*_, **__):
     pass
@@ -117,6 +131,16 @@ def test_plays_and_tells(start: Start) -> None:
     assert last.stage == "ended"
     assert last.counters is not None and last.counters.hops > 10
     assert process.stop() == last  # again: nothing happens
+
+
+def test_two_devices_are_bridged(plan: LivePlan) -> None:
+    import dataclasses
+
+    with LiveProcess() as process:
+        report = process.start(dataclasses.replace(plan, input_device="mic", latency=0.5))
+        assert report.latency is not None
+        assert dict(report.latency.whole.parts)["clock bridge"] == 128 + 24_000
+        until(process, lambda m: abs(m.output_peak - 0.25) < 1e-3)
 
 
 def test_orders_reach_the_processor(start: Start) -> None:

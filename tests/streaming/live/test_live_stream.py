@@ -64,12 +64,20 @@ class PortAudioError(Exception):
 
 @pytest.fixture
 def sounddevice(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """A sound system with a microphone "mic" (1 in), a "desk" (2 in, 2 out), both at 48 kHz."""
+    """A sound system with a microphone "mic" (1 in), a "desk" (2 in, 2 out) and a "headset" (1 in,
+    2 out), all at 48 kHz."""
     monkeypatch.setattr(FakeStream, "hangs", SimpleNamespace(wait=lambda _: None))
     common: dict[str, object] = {"hostapi": 0, "default_samplerate": 48000.0}
     infos = [
         {"name": "mic", "index": 0, "max_input_channels": 1, "max_output_channels": 0, **common},
         {"name": "desk", "index": 1, "max_input_channels": 2, "max_output_channels": 2, **common},
+        {
+            "name": "headset",
+            "index": 2,
+            "max_input_channels": 1,
+            "max_output_channels": 2,
+            **common,
+        },
     ]
     fake = SimpleNamespace(
         PortAudioError=PortAudioError,
@@ -154,7 +162,7 @@ def test_varying_blocks_get_the_worst_case_once(open_stream: OpenStream) -> None
 
 
 def test_mono_microphone_is_heard_on_both_sides(open_stream: OpenStream) -> None:
-    stream = open_stream(width=1, input_device="mic")
+    stream = open_stream(width=1, input_device="headset", output_device="headset")
     assert (stream.input_channels, stream.output_channels) == (1, 2)
     audio = noise(64 * 20, 1)
     heard = played(stream, audio, 64)
@@ -260,7 +268,7 @@ def test_another_rate_is_resampled(
     open_stream: OpenStream, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What no network changes comes back as it was, at the delay that is shown."""
-    stream = open_stream(sample_rate=44100)
+    stream = open_stream(sample_rate=44100, wait=True)
     assert stream._stream.settings["samplerate"] == 44100
     assert stream.read_meters().block_ms == pytest.approx(64 / 44.1)
     low = np.sin(2 * np.pi * 440 / 44100 * np.arange(64 * 200)).astype(np.float32)
@@ -280,17 +288,20 @@ def test_another_rate_is_resampled(
     ("refused", "opened"), [([], 48000), ([48000], 44100), ([48000, 44100], 96000)]
 )
 def test_devices_without_the_models_rate_play_at_their_own(
-    open_stream: OpenStream, sounddevice: SimpleNamespace, refused: list[int], opened: int
+    sounddevice: SimpleNamespace,
+    toy_bundle: Callable[..., Any],
+    refused: list[int],
+    opened: int,
 ) -> None:
     def check(*_: object, samplerate: int, **__: object) -> None:
         if samplerate in refused:
             raise PortAudioError("Invalid sample rate", -9997)
 
     sounddevice.check_input_settings = sounddevice.check_output_settings = check
-    mic, desk = sounddevice.query_devices()
+    mic, desk, _ = sounddevice.query_devices()
     mic["default_samplerate"], desk["default_samplerate"] = 96000.0, 44100.0
-    stream = open_stream(width=1, input_device="mic")
-    assert stream.sample_rate == stream._stream.settings["samplerate"] == opened
+    processor = Processor(PassThroughSession(toy_bundle(hop=HOP).spec))
+    assert LiveStream(processor, input_device="mic").sample_rate == opened
 
 
 def test_devices_of_no_common_rate_are_refused(
