@@ -51,6 +51,8 @@ class Player:
     """A processor of so many queries and channels, played a hop at a time; keeps the durations."""
 
     def __init__(self, bundle: Bundle, queries: int, device: str, channels: int = 1) -> None:
+        self.bundle = bundle
+        self.hop_seconds = bundle.spec.frames.hop / bundle.spec.sample_rate
         # What the words are does not change the time.
         rng = np.random.default_rng(0)
         size = (queries, bundle.conditioning_size)
@@ -65,19 +67,17 @@ class Player:
         self._audio = (0.1 * rng.standard_normal((64, self.hop, channels))).astype(np.float32)
         self._out = np.zeros((self.hop, channels), np.float32)
 
-    def play(
-        self, hops: int, hop_seconds: float | None, after: Callable[[], None] | None = None
-    ) -> Durations:
-        """Durations in microseconds [hops, 3] as in `STAGES`; a hop each `hop_seconds`, or None.
+    def play(self, hops: int, *, paced: bool, after: Callable[[], None] | None = None) -> Durations:
+        """Durations in microseconds [hops, 3] as in `STAGES`.
 
-        `after` is called after each hop, off the clock.
+        `paced`: each hop when it is due, not at once. `after` is called after each, off the clock.
         """
         session, process, out = self.session, self._processor.process, self._out
         stamps = np.zeros((WARM_UP + hops, 4), np.int64)
         due = time.perf_counter()
         for index in range(WARM_UP + hops):
-            if hop_seconds is not None:
-                due += hop_seconds
+            if paced:
+                due += self.hop_seconds
                 time.sleep(max(0.0, due - time.perf_counter()))
             began = time.perf_counter_ns()
             process(self._audio[index % 64], out)
@@ -89,15 +89,15 @@ class Player:
         return durations
 
 
-def measure(players: Sequence[Player], hops: int, hop_seconds: float | None) -> list[Durations]:
-    """Durations of at least `hops` hops of each player, in rounds; `hop_seconds` as in `play`."""
+def measure(players: Sequence[Player], hops: int, *, paced: bool) -> list[Durations]:
+    """Durations of at least `hops` hops of each player, in rounds; see `Player.play`."""
     taken: list[list[Durations]] = [[] for _ in players]
     gc.collect()
     gc.disable()
     try:
         for _ in range(math.ceil(hops / ROUND)):
             for player, durations in zip(players, taken, strict=True):
-                durations.append(player.play(min(ROUND, hops), hop_seconds))
+                durations.append(player.play(min(ROUND, hops), paced=paced))
     finally:
         gc.enable()
     return [np.concatenate(durations) for durations in taken]

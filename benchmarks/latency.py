@@ -1,10 +1,10 @@
 """What a hop costs: percentiles, the network's and the engine's share, and where the time goes.
 
-    python -m soloist.benchmarks.latency [MODEL] [--queries 1,2,4,8] [--json]
+    python -m soloist.benchmarks.latency [MODEL ...] [--queries 1,2,4,8] [--json]
 
 One hop is one block. Two ways of playing: *back to back*, where caches stay warm, and *paced*, a
-hop each time one is due as in live play, where the rest of the machine runs in between. The numbers
-of queries take turns in short rounds, so that a busy moment of the machine falls on all of them.
+hop each time one is due as in live play, where the rest of the machine runs in between. Models and
+numbers of queries take turns in short rounds, so that a busy moment falls on all of them.
 The figures are wall-clock times of `Processor.process` on one thread, garbage collection off, the
 first hops of each round not counted. Where the time goes is measured apart, for the fewest queries,
 with a clock around each part; what the clock itself takes, some tenths of a microsecond for each
@@ -104,114 +104,130 @@ def further_queries(figures: Sequence[Figures]) -> dict[int, float]:
     }
 
 
+@dataclass(frozen=True)
+class Measured:
+    """All about one model: figures by number of queries, and medians of the parts of a hop."""
+
+    player: Player
+    warm: Sequence[Figures]
+    paced: Sequence[Figures]
+    parts: dict[str, dict[str, float]]
+
+    def json(self, machine: dict[str, object]) -> dict[str, object]:
+        """All figures as plain values for JSON."""
+        bundle, spec = self.player.bundle, self.player.bundle.spec
+        return {
+            "environment": machine,
+            "model": {"name": spec.name, "version": spec.version, "path": str(bundle.path)},
+            "sample_rate": spec.sample_rate,
+            "n_fft": spec.frames.n_fft,
+            "hop": spec.frames.hop,
+            "provider": self.player.session.provider,
+            "precision": spec.precision,
+            "channels": self.player.channels,
+            "figures": [figures.json() for figures in (*self.warm, *self.paced)],
+            "further_query": {
+                "back_to_back": further_queries(self.warm),
+                "paced": further_queries(self.paced),
+            },
+            "parts_median_us": self.parts,
+        }
+
+    def table(self) -> str:
+        """The same for people."""
+        bundle, channels = self.player.bundle, self.player.channels
+        spec, frames = bundle.spec, bundle.spec.frames
+        lines = [
+            f"{spec.name} {spec.version}, {spec.precision} ({bundle.path.name}): hop {frames.hop} "
+            f"samples = {self.warm[0].hop_us:.0f} µs, n_fft {frames.n_fft}, {spec.sample_rate} Hz, "
+            f"{channels} channel{'s'[: channels > 1]}, on {self.player.session.provider}, one "
+            f"thread; {len(self.warm[0].stages)} hops each back to back, "
+            f"{len(self.paced[0].stages)} paced",
+            "",
+            "µs a hop; window, network, mix: medians of the parts; engine: all but the network and",
+            "its share; RTF: p50 of a hop's duration; late: hops that took longer than they last",
+            HEADER,
+            *(figures.row() for figures in (*self.warm, *self.paced)),
+            "",
+        ]
+        for name, figures in (("back to back", self.warm), ("paced", self.paced)):
+            added = [f"{share:+.1%} (of {n})" for n, share in further_queries(figures).items()]
+            if added:
+                lines.append(f"each further query, {name}: {', '.join(added)}")
+        return "\n".join([*lines, "", *self._parts()])
+
+    def _parts(self) -> list[str]:
+        warm, paced = self.parts["back_to_back"], self.parts["paced"]
+        others = [sum(of.values()) - of["network"] for of in (warm, paced)]
+        return [
+            f"{'where the time goes, µs':<26}{'back to back':>14}{'paced':>9}",
+            *(f"  {name:<24}{warm[name]:>14.1f}{paced[name]:>9.1f}" for name in PARTS),
+            f"  {'all but the network':<24}{others[0]:>14.1f}{others[1]:>9.1f}",
+        ]
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print; the exit code, 2 for a model or device that cannot be used."""
     options = _parse(arguments)
     try:
-        bundle = Bundle.open(options.model)
-        players = [
-            Player(bundle, queries, options.device, options.channels) for queries in options.queries
+        groups = [
+            [Player(bundle, count, options.device, options.channels) for count in options.queries]
+            for bundle in map(Bundle.open, options.models)
         ]
     except SoloistError as error:
         print(f"soloist: {error}", file=sys.stderr)
         return error.exit_code
     machine = environment()
-    hop_seconds = bundle.spec.frames.hop / bundle.spec.sample_rate
-    warm, paced = (
-        [
-            Figures(player.queries, pace is not None, hop_seconds * 1e6, stages)
-            for player, stages in zip(players, measure(players, hops, pace), strict=True)
-        ]
-        for hops, pace in ((options.hops, None), (options.paced_hops, hop_seconds))
-    )
-    played = players[0]
-    shares = parts(played, min(options.paced_hops, PART_ROUNDS * ROUND), hop_seconds)
+    measured = compare(groups, options.hops, options.paced_hops)
     if options.json:
-        found = report(bundle, machine, played, warm, paced) | {"parts_median_us": shares}
-        print(json.dumps(found, indent=1))
+        found = [each.json(machine) for each in measured]
+        print(json.dumps(found if len(found) > 1 else found[0], indent=1))
     else:
-        print(table(bundle, machine, played, warm, paced))
-        print(parts_table(shares))
+        print("\n\n\n".join([environment_line(machine), *(each.table() for each in measured)]))
     return 0
 
 
-def parts(player: Player, hops: int, hop_seconds: float) -> dict[str, dict[str, float]]:
-    """Median microseconds of each part of a hop, by the way of playing and the part's name."""
-    return {
-        name: dict(
-            zip(PARTS, np.median(share_out(player, hops, pace), axis=0).tolist(), strict=True)
+def compare(groups: Sequence[Sequence[Player]], hops: int, paced_hops: int) -> list[Measured]:
+    """Measure players, each group those of one model; all of them take turns."""
+    players = [player for group in groups for player in group]
+    ways = ((False, hops), (True, paced_hops))
+    warm, paced = (
+        {
+            player: Figures(player.queries, way, player.hop_seconds * 1e6, stages)
+            for player, stages in zip(players, measure(players, count, paced=way), strict=True)
+        }
+        for way, count in ways
+    )
+    few = min(paced_hops, PART_ROUNDS * ROUND)
+    return [
+        Measured(
+            group[0],
+            [warm[player] for player in group],
+            [paced[player] for player in group],
+            {
+                name: _medians(share_out(group[0], few, paced=way))
+                for name, way in (("back_to_back", False), ("paced", True))
+            },
         )
-        for name, pace in (("back_to_back", None), ("paced", hop_seconds))
-    }
-
-
-def parts_table(found: dict[str, dict[str, float]]) -> str:
-    """The same for people, with its sum but for the network."""
-    warm, paced = found["back_to_back"], found["paced"]
-    lines = [f"{'where the time goes, µs':<26}{'back to back':>14}{'paced':>9}"]
-    lines += [f"  {name:<24}{warm[name]:>14.1f}{paced[name]:>9.1f}" for name in PARTS]
-    others = [sum(of.values()) - of["network"] for of in (warm, paced)]
-    lines.append(f"  {'all but the network':<24}{others[0]:>14.1f}{others[1]:>9.1f}")
-    return "\n".join(lines)
-
-
-def report(
-    bundle: Bundle,
-    machine: dict[str, object],
-    played: Player,
-    warm: Sequence[Figures],
-    paced: Sequence[Figures],
-) -> dict[str, object]:
-    """All figures as plain values for JSON."""
-    spec = bundle.spec
-    return {
-        "environment": machine,
-        "model": {"name": spec.name, "version": spec.version, "path": str(bundle.path)},
-        "sample_rate": spec.sample_rate,
-        "n_fft": spec.frames.n_fft,
-        "hop": spec.frames.hop,
-        "provider": played.session.provider,
-        "precision": spec.precision,
-        "channels": played.channels,
-        "figures": [figures.json() for figures in (*warm, *paced)],
-        "further_query": {"back_to_back": further_queries(warm), "paced": further_queries(paced)},
-    }
-
-
-def table(
-    bundle: Bundle,
-    machine: dict[str, object],
-    played: Player,
-    warm: Sequence[Figures],
-    paced: Sequence[Figures],
-) -> str:
-    """The same for people."""
-    spec = bundle.spec
-    lines = [
-        environment_line(machine),
-        f"{spec.name} {spec.version}: hop {spec.frames.hop} samples = {warm[0].hop_us:.0f} µs, "
-        f"n_fft {spec.frames.n_fft}, {spec.sample_rate} Hz, {spec.precision}, {played.channels} "
-        f"channel{'s'[: played.channels > 1]}, on {played.session.provider}, one thread; "
-        f"{len(warm[0].stages)} hops each back to back, {len(paced[0].stages)} paced",
-        "",
-        "µs a hop; window, network, mix: medians of the parts; engine: all but the network, and",
-        "its share; RTF: p50 of a hop's duration; late: hops that took longer than they last",
-        HEADER,
-        *(figures.row() for figures in (*warm, *paced)),
-        "",
+        for group in groups
     ]
-    for name, figures in (("back to back", warm), ("paced", paced)):
-        added = [f"{share:+.1%} (of {n})" for n, share in further_queries(figures).items()]
-        if added:
-            lines.append(f"each further query, {name}: {', '.join(added)}")
-    return "\n".join(lines)
+
+
+def _medians(taken: Durations) -> dict[str, float]:
+    return dict(zip(PARTS, np.median(taken, axis=0).tolist(), strict=True))
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m soloist.benchmarks.latency", description="What a hop costs."
     )
-    parser.add_argument("model", nargs="?", default="solo", help="shipped name or path of a bundle")
+    parser.add_argument(
+        "models",
+        nargs="*",
+        default=["solo"],
+        metavar="MODEL",
+        help="shipped names or paths of bundles, to be compared in turns",
+    )
     parser.add_argument("--queries", type=_counts, default=(1, 2, 4, 8), help="such as 1,2,4,8")
     parser.add_argument("--device", default="cpu", help="cpu, cuda[:n] or auto")
     parser.add_argument("--channels", type=_count, default=1, help="computed as one batch")

@@ -85,9 +85,9 @@ def timed_parts() -> Iterator[Clock]:
         yield clock
 
 
-def share_out(player: Player, hops: int, hop_seconds: float | None) -> Durations:
-    """Microseconds [hops, parts] as in `PARTS`; a hop each `hop_seconds`, or without a pause."""
+def share_out(player: Player, hops: int, *, paced: bool) -> Durations:
+    """Microseconds [hops, parts] as in `PARTS`; see `Player.play`."""
     with timed_parts() as clock:
         taken: list[Sequence[int]] = []
-        player.play(hops, hop_seconds, after=lambda: taken.append(clock.take()))
+        player.play(hops, paced=paced, after=lambda: taken.append(clock.take()))
     return np.array(taken[-hops:], np.float64) / 1000.0

@@ -65,6 +65,16 @@ def test_prints_json_and_a_table(toy_bundle: Any, capsys: pytest.CaptureFixture[
     assert "all but the network" in printed
 
 
+def test_models_are_compared_in_one_run(
+    toy_bundle: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = [str(toy_bundle(queries=queries).path) for queries in (1, 2)]
+    assert main([*paths, "--queries", "1", "--hops", "9", "--paced-hops", "3", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [each["model"]["path"] for each in found] == paths
+    assert [len(each["figures"]) for each in found] == [2, 2]
+
+
 def test_one_clear_line_for_a_model_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["no/such/model.onnx"]) == 2
     captured = capsys.readouterr()
