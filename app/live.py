@@ -11,7 +11,8 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from dataclasses import replace
+from typing import Any
 
 import typer
 
@@ -19,10 +20,29 @@ from ..runtime.bundle import Bundle
 from ..runtime.errors import DeviceError, DeviceLost
 from ..streaming.plan import LivePlan
 from ..streaming.process import LiveProcess
+from ..streaming.recorder import INPUT, RESIDUAL, RecordingPlan
 from ..streaming.report import Report
 from . import last_session, presets
 from .console import say
-from .devices import devices
+from .live_options import (
+    BlockSize,
+    Channels,
+    Duration,
+    InputDevice,
+    LatencyHint,
+    Limiter,
+    ListDevices,
+    OutputDevice,
+    Preset,
+    Reconnect,
+    Record,
+    RecordFormat,
+    SampleRate,
+    SavePreset,
+    Tight,
+    Wait,
+    latency_hint,
+)
 from .live_view import display, print_header, print_summary
 from .options import (
     GAIN,
@@ -37,6 +57,8 @@ from .options import (
     Unwanted,
     levels,
 )
+from .outputs import make_folder
+from .separate import stem_names
 from .windows import Advance, Lookahead, in_frames
 from .words import asked_of
 
@@ -47,102 +69,34 @@ _FIRST_PAUSE_S = 0.25
 _LONGEST_PAUSE_S = 4.0
 
 
-def _list_devices(wanted: bool) -> None:
-    if wanted:
-        devices()
-        raise typer.Exit()
-
-
 def live(
     context: typer.Context,
-    preset: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[PRESET]",
-            callback=presets.apply,
-            is_eager=True,
-            help="What --save-preset wrote: a name or a file. Other options win over it.",
-        ),
-    ] = None,
+    preset: Preset = None,
     query: Queries = None,
     unwanted: Unwanted = None,
     keep: Keep = True,
     gain: Gain = None,
     rest: Rest = None,
     linked: Linked = True,
-    limiter: Annotated[
-        bool, typer.Option("--limiter/--no-limiter", help="Let no sample out above -0.3 dBFS.")
-    ] = True,
+    limiter: Limiter = True,
     model: Model = SHIPPED,
-    input_device: Annotated[
-        str | None,
-        typer.Option("--input-device", "-i", metavar="INDEX|WORDS", help="Where sound comes from."),
-    ] = None,
-    output_device: Annotated[
-        str | None,
-        typer.Option("--output-device", "-o", metavar="INDEX|WORDS", help="Where it goes to."),
-    ] = None,
-    list_devices: Annotated[
-        bool,
-        typer.Option(
-            "--list-devices", "-l", callback=_list_devices, is_eager=True, help="List and leave."
-        ),
-    ] = False,
-    block_size: Annotated[
-        int,
-        typer.Option(
-            "--block-size", "--blocksize", "-b", min=0, help="Frames; 0: the driver's own."
-        ),
-    ] = 0,
-    sample_rate: Annotated[
-        int | None,
-        typer.Option(
-            "--sample-rate",
-            "--samplerate",
-            "-r",
-            min=1,
-            help="Hertz; else the model's, or the devices' own where they lack that.",
-        ),
-    ] = None,
-    channels: Annotated[
-        int | None, typer.Option("--channels", "-c", min=1, help="Else what both devices have.")
-    ] = None,
-    latency: Annotated[
-        str,
-        typer.Option(
-            "--latency",
-            metavar="low|high|SECONDS",
-            help="A hint to the driver, and the slack between two devices' clocks.",
-        ),
-    ] = "low",
-    wait: Annotated[
-        bool,
-        typer.Option("--wait", help="Never skip the network when late: for JACK's freewheel mode."),
-    ] = False,
+    input_device: InputDevice = None,
+    output_device: OutputDevice = None,
+    list_devices: ListDevices = False,
+    block_size: BlockSize = 0,
+    sample_rate: SampleRate = None,
+    channels: Channels = None,
+    latency: LatencyHint = "low",
+    wait: Wait = False,
     advance: Advance = None,
     lookahead: Lookahead = None,
-    tight: Annotated[
-        bool,
-        typer.Option(
-            "--tight", help="Windowed models: less delay, with little time to spare for windows."
-        ),
-    ] = False,
+    tight: Tight = False,
     device: Device = "auto",
-    duration: Annotated[
-        float | None, typer.Option("--duration", min=0.0, help="Seconds; else until Ctrl-C.")
-    ] = None,
-    reconnect: Annotated[
-        float,
-        typer.Option("--reconnect", min=0.0, help="Seconds to wait for devices that were lost."),
-    ] = 60.0,
-    save_preset: Annotated[
-        str | None,
-        typer.Option(
-            "--save-preset",
-            metavar="NAME|FILE",
-            help="Write all of this into a preset once audio runs.",
-        ),
-    ] = None,
+    duration: Duration = None,
+    reconnect: Reconnect = 60.0,
+    record: Record = None,
+    record_format: RecordFormat = "wav",
+    save_preset: SavePreset = None,
 ) -> int:
     """Separate a sound live, from one audio device to another.
 
@@ -150,6 +104,8 @@ def live(
     did not come back.
     """
     keep_in = None if save_preset is None else presets.prepare(save_preset)
+    if record is not None:
+        make_folder(record)
     with LiveProcess() as process, _signals() as caught:  # it loads while the words are looked up
         bundle = Bundle.open(model)
         asked = asked_of(bundle, query, unwanted)
@@ -166,11 +122,16 @@ def live(
             sample_rate=sample_rate,
             block_size=block_size,
             channels=channels,
-            latency=_latency_hint(latency),
+            latency=latency_hint(latency),
             wait=wait,
             advance=in_frames(advance, bundle.spec),
             lookahead=in_frames(lookahead, bundle.spec),
             budget="measured" if tight else "advance",
+            recording=None
+            if record is None
+            else RecordingPlan(
+                str(record), tuple(stem_names(asked.words, INPUT, RESIDUAL)), record_format
+            ),
         )
         title = f"{bundle.spec.name}, {'keep' if keep else 'remove'} {', '.join(asked.words)}"
         title += f", not {', '.join(unwanted)}" if unwanted else ""
@@ -216,6 +177,8 @@ def _play(
                 return error.exit_code
     report = process.stop()
     print_summary(report)
+    if report.recording is not None and report.recording.error:
+        faults.append(f"the recording ended early: {report.recording.error}")
     return 1 if report.fault else 128 + caught[0] if caught else 0
 
 
@@ -223,6 +186,9 @@ def _recover(
     process: LiveProcess, plan: LivePlan, patience: float, end: float, caught: list[int]
 ) -> bool:
     """Whether the devices came back in time."""
+    recording = process.report().recording
+    if recording is not None and recording.error:  # a full disk is no reason to stay silent
+        plan = replace(plan, recording=None)
     give_up = min(time.monotonic() + patience, end)
     pause = _FIRST_PAUSE_S
     while not caught and time.monotonic() < give_up:
@@ -234,13 +200,15 @@ def _recover(
         else:
             assert report.latency is not None
             say(f"audio is back, latency {report.latency.whole}")
+            if report.recording is not None:
+                say(f"recording into {report.recording.folder}")
             return True
     return False
 
 
 def _watch(process: LiveProcess, end: float, caught: list[int]) -> None:
     """Shows the meters until a signal came or the time is over; raises DeviceLost."""
-    latency = process.report().latency
+    latency, failing = process.report().latency, False
     with display() as show:
         while not caught and time.monotonic() < end:
             time.sleep(_TICK_S)
@@ -248,20 +216,10 @@ def _watch(process: LiveProcess, end: float, caught: list[int]) -> None:
             if report.latency != latency:
                 latency = report.latency
                 say(f"the driver changed its block size: latency is now {latency}")
+            if report.recording is not None and report.recording.error and not failing:
+                failing = True
+                say(f"soloist: the recording ended, audio goes on: {report.recording.error}")
             show(report)
-
-
-def _latency_hint(text: str) -> str | float:
-    """PortAudio's `low` and `high`, or a number of seconds."""
-    if text in ("low", "high"):
-        return text
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0.0 <= seconds < 10.0:  # PortAudio itself would take a negative one
-        raise DeviceError(f"--latency takes low, high or seconds below 10, found {text!r}")
-    return seconds
 
 
 @contextmanager

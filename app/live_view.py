@@ -16,6 +16,7 @@ from rich.text import Text
 
 from ..streaming.budget import LatencyBudget
 from ..streaming.meters import Meters, decibels
+from ..streaming.recorder import Recorded
 from ..streaming.report import Report
 from .console import people, say
 
@@ -108,6 +109,8 @@ def print_header(report: Report, title: str) -> None:
         say(f"           resampled to the model's {wiring.model_rate} Hz and back")
     say(f"  network  on {wiring.provider}")
     _print_latency(_running(report.latency))
+    if report.recording is not None:
+        say(f"  record   into {report.recording.folder}")
 
 
 def _print_latency(budget: LatencyBudget) -> None:
@@ -129,8 +132,18 @@ def print_summary(report: Report) -> None:
             f"it, {counters.bad_input} input samples were no numbers, {counters.shortfall} samples "
             "were missing"
         )
+    if report.recording is not None:
+        _print_recorded(report.recording, _running(report.wiring).sample_rate)
     if report.fault:
         say(f"  {meters.faults} blocks were silenced by a fault of ours: {report.fault}")
+
+
+def _print_recorded(recorded: Recorded, sample_rate: int) -> None:
+    say(f"  recorded {recorded.frames / sample_rate:.1f} s into {recorded.folder}")
+    if recorded.lost:
+        say(f"  {recorded.lost} samples of it are silence, the disk was too slow for them")
+    if recorded.error:
+        say(f"  the recording ended early: {recorded.error}")
 
 
 def _running(figures: Figures | None) -> Figures:

@@ -15,6 +15,7 @@ from ..runtime.errors import SoloistError
 from ..streaming.files import Recording, Samples, read_audio, write_together
 from ..streaming.offline import separate_array
 from ..streaming.processor import Processor
+from ..streaming.recorder import RESIDUAL
 from .console import progress_bar, say
 from .offline import mix_of, open_offline, stems_of
 from .options import (
@@ -36,7 +37,6 @@ from .outputs import check_audio_writable
 from .windows import Advance, Lookahead, in_frames
 from .words import asked_of
 
-RESIDUAL = "residual"
 # Letters of the words that a file's name takes: up to 240 of the 255 bytes that systems allow.
 _SLUG_LETTERS = 60
 
@@ -161,11 +161,17 @@ def _refuse_live(**options: object) -> None:
 
 def targets_beside(target: Path, words: Sequence[str]) -> list[Path]:
     """A path for each of several queries and one for the residual: `out-dog.wav`, ..."""
-    taken = [RESIDUAL]
+    names = [*stem_names(words, RESIDUAL), RESIDUAL]
+    return [target.with_stem(f"{target.stem}-{name}") for name in names]
+
+
+def stem_names(words: Sequence[str], *reserved: str) -> list[str]:
+    """Words as parts of files' names, all different, also from those reserved."""
+    taken = list(reserved)
     for text in words:
         # Different words may leave the same letters.
         taken.append(next(name for name in _names(text) if name not in taken))
-    return [target.with_stem(f"{target.stem}-{name}") for name in [*taken[1:], RESIDUAL]]
+    return taken[len(reserved) :]
 
 
 def _names(words: str) -> Iterator[str]:

@@ -5,7 +5,7 @@ block ─┬─ path: hops, engine, blocks again ── stems ──┬── mi
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -19,6 +19,11 @@ from .mixer import Mixer, Splitter
 from .settings import Settings
 
 Samples = NDArray[np.float32]
+
+
+# Is handed the input as it leaves the dry path (frames, channels) and the stems of the same moment
+# (stems, frames, channels), which are good until it returns.
+Tap = Callable[[Samples, Samples], None]
 
 
 class Change(NamedTuple):
@@ -65,6 +70,7 @@ class Chain:
         self._max_block = max_block
         self._dry = DryPath(channels, max_block, path.latency.total, counters)
         self._stems = np.zeros((len(engine.out), max_block, channels), np.float32)
+        self.tap: Tap | None = None
         self._frame_ns = 1e9 / path.latency.sample_rate if realtime else 0.0
         self._overdue_ns = 0.0
 
@@ -107,6 +113,9 @@ class Chain:
             stems = self._stems[:, : end - start]
             self._path.process(clean, stems.swapaxes(0, 1))
             dry = self._dry.delay(clean)
+            tap = self.tap
+            if tap is not None:
+                tap(dry, stems)
             at = start
             while waiting < len(changes) and changes[waiting].frame < end:
                 change = changes[waiting]

@@ -1,7 +1,8 @@
 """The process that plays: `python -m soloist.streaming.child PAGE`, started by `LiveProcess`.
 
 It reads pickled messages from its standard input, a `LivePlan` first and then `Order`s, and writes
-`Report`s to the page. It ends when the input ends, so it never outlives its parent.
+`Report`s to the page. It ends when the input ends, so it never outlives its parent, or by SIGTERM,
+which the system sends to every process when it goes down.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import os
 import pickle
 import queue
+import signal
 import sys
 import threading
 import time
@@ -23,6 +25,7 @@ from numpy.typing import NDArray
 from ..runtime.errors import ProcessFault, SoloistError
 from .live import LiveStream
 from .plan import LivePlan
+from .recorder import Recorder
 from .report import Page, Report
 
 # How often orders are carried out and the report is written. Peaks last at least as long.
@@ -53,26 +56,41 @@ def main(path: str) -> None:
     plan: LivePlan = pickle.load(sys.stdin.buffer)
     orders: Orders = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(sys.stdin.buffer, orders), daemon=True).start()
+    signal.signal(signal.SIGTERM, lambda *_: orders.put(None))
     stream: LiveStream | None = None
+    recorder: Recorder | None = None
     error: SoloistError | None = None
     try:
         stream = plan.open()
+        recorder = plan.recorder(stream)
         stream.start()
-        _play(stream, orders, page)
+        if recorder is not None:
+            recorder.start()
+        _play(stream, recorder, orders, page)
     except SoloistError as problem:
         error = problem
     except Exception as problem:  # it must be told, as nobody sees this process
         error = ProcessFault(f"a fault of ours, {type(problem).__name__}: {problem}")
-    page.write(_last(page, stream, error))
+    if recorder is not None:  # before the last report, after which there may be no time
+        recorder.close()
+    page.write(_last(page, stream, recorder, error))
     if stream is not None and not stream.stop():
         os._exit(1)  # PortAudio hangs, and in Python's own exit it would again
 
 
-def _last(page: Page, stream: LiveStream | None, error: SoloistError | None) -> Report:
+def _last(
+    page: Page, stream: LiveStream | None, recorder: Recorder | None, error: SoloistError | None
+) -> Report:
     if error is not None:
-        return replace(page.read(), stage="failed", error=error)
+        recorded = recorder.state if recorder is not None else None
+        return replace(page.read(), stage="failed", error=error, recording=recorded)
     assert stream is not None
-    return replace(stream.report(), stage="ended")
+    return replace(_report(stream, recorder), stage="ended")
+
+
+def _report(stream: LiveStream, recorder: Recorder | None) -> Report:
+    report = stream.report()
+    return report if recorder is None else replace(report, recording=recorder.state)
 
 
 def _listen(source: BinaryIO, orders: Orders) -> None:
@@ -83,7 +101,7 @@ def _listen(source: BinaryIO, orders: Orders) -> None:
         orders.put(None)
 
 
-def _play(stream: LiveStream, orders: Orders, page: Page) -> None:
+def _play(stream: LiveStream, recorder: Recorder | None, orders: Orders, page: Page) -> None:
     ticks = 0
     while True:
         while not orders.empty():
@@ -93,7 +111,7 @@ def _play(stream: LiveStream, orders: Orders, page: Page) -> None:
             order.carry_out(stream)
         if ticks % _REPORT_TICKS == 0:
             stream.check()
-            page.write(stream.report())
+            page.write(_report(stream, recorder))
         ticks += 1
         time.sleep(_TICK_S)
 

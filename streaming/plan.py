@@ -12,11 +12,15 @@ from ..runtime.bundle import Bundle
 from .live import LiveStream
 from .pace import Budget
 from .processor import Fallback, Mode, Processor
+from .recorder import Recorder, RecordingPlan
 
 
 @dataclass(frozen=True)
 class LivePlan:
-    """Arguments of a `Processor` and of a `LiveStream`; `state` are values of parameters by id."""
+    """Arguments of a `Processor` and of a `LiveStream`; `state` are values of parameters by id.
+
+    `recording` says where input and stems are recorded, if they are.
+    """
 
     model: str
     mode: Mode = "keep"
@@ -37,6 +41,7 @@ class LivePlan:
     advance: int | None = None
     lookahead: int | None = None
     budget: Budget = "advance"
+    recording: RecordingPlan | None = None
 
     def open(self) -> LiveStream:
         """The stream, not started. Raises `SoloistError` where it cannot be made."""
@@ -64,3 +69,12 @@ class LivePlan:
             latency=self.latency,
             wait=self.wait,
         )
+
+    def recorder(self, stream: LiveStream) -> Recorder | None:
+        """What records that stream, not started; None where nothing is to be recorded.
+
+        Raises `AudioFileError` where the files cannot be made.
+        """
+        if self.recording is None:
+            return None
+        return Recorder(self.recording, stream.processor, stream.sample_rate, stream.input_channels)

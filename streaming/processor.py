@@ -20,7 +20,7 @@ from ..runtime.denormals import FlushDenormals
 from ..runtime.queries import baked_conditioning
 from ..runtime.session import BlockSession, HopSession, Session
 from .adapter import BlockAdapter
-from .chain import Chain, Change
+from .chain import Chain, Change, Tap
 from .counters import Counters
 from .engine import Engine
 from .latency import Latency
@@ -106,6 +106,7 @@ class Processor:
         self._session: HopSession | None = None
         self._pace: Pace = "wait"
         self._chain: Chain | None = None
+        self._tap: Tap | None = None
         self._channels = 0
         self._block: int | None = None
 
@@ -158,6 +159,7 @@ class Processor:
             max_block,
             realtime=realtime,
         )
+        self._chain.tap = self._tap
         self._channels, self._block = channels, block
         self._chain.reset(block)
 
@@ -344,6 +346,17 @@ class Processor:
         self._conditioning = conditioning.copy()
         if self._chain is not None:
             self._chain.set_conditioning(self._conditioning)
+
+    def set_tap(self, tap: Tap | None) -> None:
+        """Let `process` hand what it mixes to `tap` as well, piece by piece; None ends that.
+
+        `tap(input, stems)` is given float32 arrays (frames, channels), the input being as late as
+        the stems, and (queries, frames, channels), both good until it returns. It is called on the
+        audio thread: it must neither wait nor raise. Any thread, any time.
+        """
+        self._tap = tap
+        if self._chain is not None:
+            self._chain.tap = tap
 
     def outlet(self, sample_rate: int, channels: int, max_frames: int) -> Mixer | Splitter:
         """What makes outputs of stems by these settings, for stems brought to another rate."""

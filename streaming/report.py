@@ -15,6 +15,7 @@ from ..runtime.errors import SoloistError
 from .budget import LatencyBudget
 from .counters import Counters
 from .meters import Meters
+from .recorder import Recorded
 
 Stage = Literal["starting", "running", "ended", "failed"]
 
@@ -38,6 +39,7 @@ class Report:
 
     `wiring`, `latency`, `meters` and `counters` are there once it runs. `error` is what ended it,
     if `stage` is "failed"; `fault` what a callback of ours met, if any did, as text.
+    `recording` where one was asked for.
     """
 
     stage: Stage
@@ -47,6 +49,7 @@ class Report:
     counters: Counters | None = None
     error: SoloistError | None = None
     fault: str = ""
+    recording: Recorded | None = None
 
 
 class Page:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from soloist.streaming.budget import LatencyBudget
 from soloist.streaming.counters import Counters
 from soloist.streaming.latency import Latency
 from soloist.streaming.meters import MeterBoard
+from soloist.streaming.recorder import Recorded
 from soloist.streaming.report import Report, Wiring
 
 Run = Callable[..., Any]
@@ -70,7 +72,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Install:
             def _give(self, outcome: BaseException | None) -> Report:
                 if outcome is not None:
                     raise outcome
-                return RUNNING
+                return last
 
         monkeypatch.setattr(module, "LiveProcess", Process)
         monkeypatch.setattr(module, "_FIRST_PAUSE_S", 0.001)
@@ -125,3 +127,44 @@ def test_a_fault_in_a_callback_is_said(soloist: Run, toy: str, install: Install)
     result = soloist("live", "-m", toy, "--duration", "0.05")
     assert result.code == 1
     assert "blocks were silenced by a fault of ours: E: no" in result.err
+
+
+def test_a_recording_that_ended_early_is_said_once(
+    soloist: Run, toy: str, install: Install, tmp_path: Path
+) -> None:
+    full = Recorded("takes/now", 96_000, 480, "No space left on device")
+    install(checks=[None] * 99, last=replace(RUNNING, recording=full))
+    result = soloist("live", "-m", toy, "--duration", "0.4", "--record", tmp_path)
+    assert result.code == 0
+    said = "soloist: the recording ended, audio goes on: No space left on device\n"
+    assert result.err.count(said) == 1
+    assert "  recorded 2.0 s into takes/now\n  480 samples of it are silence" in result.err
+    assert "  the recording ended early: No space left on device\n" in result.err
+
+
+def test_a_full_disk_is_no_reason_to_stay_silent(
+    soloist: Run, toy: str, install: Install, tmp_path: Path
+) -> None:
+    """Devices that come back after the recording ended play without it."""
+    full = replace(RUNNING, recording=Recorded("takes/now", 0, 0, "No space left on device"))
+    install(checks=[DeviceLost("gone"), None], restarts=[None], last=full)
+    plans: list[Any] = []
+    restart = module.LiveProcess.restart  # type: ignore[attr-defined]
+
+    def note(process: Any, plan: Any) -> Report:
+        plans.append(plan)
+        return restart(process, plan)
+
+    module.LiveProcess.restart = note  # type: ignore[method-assign]
+    soloist("live", "-m", toy, "--duration", "0.3", "--record", tmp_path)
+    assert [plan.recording for plan in plans] == [None]
+
+
+def test_a_place_for_recordings_is_looked_at_first(
+    soloist: Run, toy: str, install: Install, tmp_path: Path
+) -> None:
+    happened = install()
+    (tmp_path / "file").write_text("")
+    refusal = soloist("live", "-m", toy, "--record", tmp_path / "file").refusal
+    assert "cannot make the folder" in refusal
+    assert not happened

@@ -1,0 +1,122 @@
+"""Options of `soloist live` alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..runtime.errors import DeviceError
+from ..streaming.recorder import Format
+from . import presets
+from .devices import devices
+
+
+def _list_devices(wanted: bool) -> None:
+    if wanted:
+        devices()
+        raise typer.Exit()
+
+
+def latency_hint(text: str) -> str | float:
+    """PortAudio's `low` and `high`, or a number of seconds."""
+    if text in ("low", "high"):
+        return text
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0.0 <= seconds < 10.0:  # PortAudio itself would take a negative one
+        raise DeviceError(f"--latency takes low, high or seconds below 10, found {text!r}")
+    return seconds
+
+
+Preset = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[PRESET]",
+        callback=presets.apply,
+        is_eager=True,
+        help="What --save-preset wrote: a name or a file. Other options win over it.",
+    ),
+]
+Limiter = Annotated[
+    bool, typer.Option("--limiter/--no-limiter", help="Let no sample out above -0.3 dBFS.")
+]
+InputDevice = Annotated[
+    str | None,
+    typer.Option("--input-device", "-i", metavar="INDEX|WORDS", help="Where sound comes from."),
+]
+OutputDevice = Annotated[
+    str | None,
+    typer.Option("--output-device", "-o", metavar="INDEX|WORDS", help="Where it goes to."),
+]
+ListDevices = Annotated[
+    bool,
+    typer.Option(
+        "--list-devices", "-l", callback=_list_devices, is_eager=True, help="List and leave."
+    ),
+]
+BlockSize = Annotated[
+    int,
+    typer.Option("--block-size", "--blocksize", "-b", min=0, help="Frames; 0: the driver's own."),
+]
+SampleRate = Annotated[
+    int | None,
+    typer.Option(
+        "--sample-rate",
+        "--samplerate",
+        "-r",
+        min=1,
+        help="Hertz; else the model's, or the devices' own where they lack that.",
+    ),
+]
+Channels = Annotated[
+    int | None, typer.Option("--channels", "-c", min=1, help="Else what both devices have.")
+]
+LatencyHint = Annotated[
+    str,
+    typer.Option(
+        "--latency",
+        metavar="low|high|SECONDS",
+        help="A hint to the driver, and the slack between two devices' clocks.",
+    ),
+]
+Wait = Annotated[
+    bool,
+    typer.Option("--wait", help="Never skip the network when late: for JACK's freewheel mode."),
+]
+Tight = Annotated[
+    bool,
+    typer.Option(
+        "--tight", help="Windowed models: less delay, with little time to spare for windows."
+    ),
+]
+Duration = Annotated[
+    float | None, typer.Option("--duration", min=0.0, help="Seconds; else until Ctrl-C.")
+]
+Reconnect = Annotated[
+    float,
+    typer.Option("--reconnect", min=0.0, help="Seconds to wait for devices that were lost."),
+]
+Record = Annotated[
+    Path | None,
+    typer.Option(
+        "--record",
+        metavar="DIR",
+        help="Record the input, each sound and the rest, in a new folder in DIR.",
+    ),
+]
+RecordFormat = Annotated[
+    Format,
+    typer.Option("--record-format", help="Floating point, or half the size and clipped."),
+]
+SavePreset = Annotated[
+    str | None,
+    typer.Option(
+        "--save-preset",
+        metavar="NAME|FILE",
+        help="Write all of this into a preset once audio runs.",
+    ),
+]
