@@ -12,6 +12,7 @@ from ..runtime.spec import Precision, Spec
 from ..separators.checkpoints import Checkpoint, load
 from ..separators.clipsep_family import MEMBERS
 from .asked import Asked
+from .bimodal import bimodal_model, bimodal_whole
 from .clipsep import clipsep_model, clipsep_whole
 from .solo import export_bundle
 from .whole import WholeFile
@@ -21,10 +22,10 @@ Builder = Callable[[Checkpoint[nn.Module], Path, Asked], WindowedModel]
 
 WholeBuilder = Callable[[Checkpoint[nn.Module], Path, Asked, float | None], WholeFile]
 
-WINDOWED: dict[str, Builder] = dict.fromkeys(MEMBERS, clipsep_model)
+WINDOWED: dict[str, Builder] = {**dict.fromkeys(MEMBERS, clipsep_model), "bimodal": bimodal_model}
 """Systems that hear whole clips, and what makes a windowed model of a checkpoint and queries."""
 
-WHOLE: dict[str, WholeBuilder] = dict.fromkeys(MEMBERS, clipsep_whole)
+WHOLE: dict[str, WholeBuilder] = {**dict.fromkeys(MEMBERS, clipsep_whole), "bimodal": bimodal_whole}
 """Systems whose authors' inference of whole files is here, and what makes it of the same, with the
 threshold of binary masks; None means soft ones."""
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from .bimodal import BIMODAL_FRONT, BiModal
+from .bimodal import BiModal
 from .chunks import separate_chunks
 
 
@@ -24,7 +24,7 @@ def separate_windows(
     *,
     progress: Callable[[float], None] | None = None,
 ) -> Tensor:
-    """Separates a recording at 16 kHz.
+    """Separates a recording at the network's rate.
 
     Args:
         network: in evaluation mode.
@@ -35,4 +35,6 @@ def separate_windows(
     Returns:
         ``(queries, samples)`` float32.
     """
-    return separate_chunks(network, BIMODAL_FRONT, audio.clamp(-1, 1), conditioning, progress)
+    return separate_chunks(
+        network, network.config.front, audio.clamp(-1, 1), conditioning, progress
+    )
