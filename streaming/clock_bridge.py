@@ -25,9 +25,11 @@ from .resampling import CONVERTER, samples_ahead
 Samples = NDArray[np.float32]
 
 # A delay that is off by more than this for longer than that is not left to the loop, which would
-# need seconds: a driver has lost audio, or given some twice.
-_LARGEST_ERROR_S = 2e-3
+# need seconds: a driver has lost audio, or given some twice. Where nothing is heard, there is less
+# to wait for.
+_LARGEST_ERROR_S = 1e-3
 _PATIENCE_S = 0.25
+_SILENT_PATIENCE_S = 0.05
 
 
 class ClockBridge:
@@ -38,8 +40,9 @@ class ClockBridge:
 
     The delay is that of the sizes so far: the longest block of either side, which the other may
     just have missed; the filter; and `margin` samples, by which callbacks may come late. A longer
-    block than any before makes it grow, nothing else does: where there is too little to read, or
-    far too much, silence or a leap restores it, and `underruns` or `overruns` counts that.
+    block than any before makes it grow, nothing else does. Samples that come too late are silence
+    and not heard later; where a device has lost some, or paused, a leap restores the delay. Both
+    are counted, in `underruns` and `overruns`.
 
     `now` is the time in nanoseconds of any one clock, taken at the start of the callback.
     """
@@ -58,13 +61,14 @@ class ClockBridge:
         # The writer's: frames written in all, when the last came, the longest block. One object,
         # put in place by one store, so a reader sees all of it or none.
         self._input = (0, 0, 0)
-        # The reader's: the input position of the next output, the end of what it has seen and of
-        # what the converter was given.
-        self._position = 0.0
+        # The reader's: the input position of the next output, whether that was ever set, the end of
+        # what has been heard, of what has come, and of what the converter was given.
+        self._position = self._heard = 0.0
+        self._aimed = self._sounding = False
         self._seen = self._given = 0
-        self._longest_in = self._longest_out = 0
-        self._running = False
-        self._off = 0  # output frames since the delay was last about right
+        self._longest_in = self._longest_out = self._delay = 0
+        # Output frames since the delay was last about right, and the error summed over them.
+        self._off, self._off_by = 0, 0.0
         self.underruns = 0
         self.overruns = 0
 
@@ -100,61 +104,70 @@ class ClockBridge:
 
     def read(self, out: Samples, now: int) -> None:
         """Fill `out`, with zeros where there is nothing yet or any more. The output's thread."""
+        frames = len(out)
         self._seen, wrote, longest = self._input
-        if longest > self._longest_in or len(out) > self._longest_out:
+        if longest > self._longest_in or frames > self._longest_out:
             self._longest_in = max(longest, self._longest_in)
-            self._longest_out = max(len(out), self._longest_out)
-            self._running = False
-        # Nobody knows what a block that is overdue will bring, so none is taken to be.
-        since = min((now - wrote) * 1e-9 * self.sample_rate, self._longest_in)
-        aim = self._seen + since - self.latency.total
-        if self._running:
-            self._watch(aim, len(out))
-        if not self._running and not self._start(aim):
-            out.fill(0.0)
-            return
-        before = self._loop.speed
-        speed = self._loop.update(
-            (aim - self._position) / self.sample_rate, len(out) / self.sample_rate
-        )
-        end = self._position + len(out) * (1.0 + 0.5 * (before + speed))
-        if end + self._ahead > self._seen:
-            self.underruns += 1
-            self._running = False
-            out.fill(0.0)
-            return
-        self._converter.ratio = 1.0 / (1.0 + speed)
-        out[:] = self._converter.read(len(out)).reshape(out.shape)
-        self._position = end
-
-    def _watch(self, aim: float, frames: int) -> None:
-        """Whether what comes next is still there and about as late as it should be."""
-        error = aim - self._position
-        if abs(error) < _LARGEST_ERROR_S * self.sample_rate:
-            self._off = 0
+            self._longest_out = max(frames, self._longest_out)
+            self._delay = self.latency.total
+            self._aimed = False
+        before = speed = self._loop.speed
+        since = (now - wrote) * 1e-9 * self.sample_rate
+        # A block that is overdue may come or not: until then nothing is known of the input's time.
+        if since <= self._longest_in + self._margin:
+            aim = self._seen + since - self._delay
+            self._keep_to(aim, frames)
+            error = (aim - self._position) / self.sample_rate
+            before = self._loop.speed
+            speed = self._loop.update(error, frames / self.sample_rate)
+        advance = frames * (1.0 + 0.5 * (before + speed))
+        if self._ready(self._position + advance, before):
+            self._converter.ratio = 1.0 / (1.0 + speed)
+            out[:] = self._converter.read(frames).reshape(out.shape)
+            self._heard = self._position + advance
         else:
-            self._off += frames
-        # The writer may be within a block that it has not counted yet.
-        lost = self._position < self._seen + self.max_block - len(self._ring)
-        if lost or self._off > _PATIENCE_S * self.sample_rate:
-            self._running = False
-            if error > 0.0:
-                self.overruns += 1
-            else:
-                self.underruns += 1
+            out.fill(0.0)
+        # In silence, too: what comes late does not make what follows late.
+        self._position += advance
 
-    def _start(self, aim: float) -> bool:
-        """Whether the delay can be made what it should be, and has been; nothing is heard twice."""
-        if not self._longest_in or aim < self._position:
-            return False
-        self._given = math.floor(aim)
-        self._position = float(self._given)
-        self._converter.reset()
+    def _keep_to(self, aim: float, frames: int) -> None:
+        """Move the position to `aim`, where it should be, if the loop is not to do that."""
+        error = aim - self._position
+        if self._aimed:
+            if abs(error) < _LARGEST_ERROR_S * self.sample_rate:
+                self._off, self._off_by = 0, 0.0
+            else:
+                self._off += frames
+                self._off_by += frames * error
+            # The writer may be within a block that it has not counted yet.
+            lost = self._position < self._seen + self.max_block - len(self._ring)
+            patience = _PATIENCE_S if self._sounding else _SILENT_PATIENCE_S
+            if not lost and self._off < patience * self.sample_rate:
+                return
+            if self._sounding and error > 0.0:
+                self.overruns += 1
+            elif self._sounding:
+                self.underruns += 1
+            if not lost:  # one callback may be late: the mean is what counts
+                error = self._off_by / self._off
+        self._position += error
+        self._aimed, self._sounding = True, False
+        self._off, self._off_by = 0, 0.0
         self._loop.recentre()
-        self._converter.set_starting_ratio(1.0 / (1.0 + self._loop.speed))
-        self._off = 0
-        self._running = True
-        return True
+
+    def _ready(self, end: float, speed: float) -> bool:
+        """Whether output up to the input position `end` can be made, nothing being heard twice."""
+        there = end + self._ahead <= self._seen
+        if self._sounding:
+            self._sounding = there
+            self.underruns += not there
+        elif there and self._position >= self._heard:
+            self._sounding = True
+            self._given = math.floor(self._position)  # the converter begins on a whole sample
+            self._position = float(self._given)
+            self._converter.reset()
+            self._converter.set_starting_ratio(1.0 / (1.0 + speed))
+        return self._sounding
 
     def _take(self) -> Samples:
         """The frames that have come, as they lie in the ring, for the converter."""

@@ -23,8 +23,8 @@ class Wire:
         self.source, self.channels = source, channels
         self.now = self.sent = 0
 
-    def write(self) -> None:
-        self.now += PERIOD // 2
+    def write(self, wait: int = PERIOD // 2) -> None:
+        self.now += wait
         at = self.sent
         self.bridge.write(self.source(at).reshape(BLOCK, self.channels), self.now)
         self.sent += BLOCK
@@ -98,8 +98,11 @@ def test_an_input_that_pauses(pause: int) -> None:
     """Silence, one underrun, nothing twice, and then the delay of before."""
     wire = Wire(lambda at: np.arange(at + 1, at + BLOCK + 1, dtype=np.float32))
     wire.turns(50)
-    gap = np.concatenate([wire.read() for _ in range(pause)])
-    wire.now += 1
+    parts = []
+    for _ in range(pause):
+        wire.now += PERIOD // 2
+        parts.append(wire.read())
+    gap = np.concatenate(parts)
     after = wire.turns(50)
     bridge = wire.bridge
     assert (bridge.underruns, bridge.overruns) == (1, 0)
@@ -110,6 +113,23 @@ def test_an_input_that_pauses(pause: int) -> None:
     edges = np.flatnonzero(np.diff(heard) <= 0)
     assert len(edges) == 0 or edges.max() - edges.min() < 60
     assert after[-1, 0] == pytest.approx(wire.sent + 1.5 * BLOCK - bridge.latency.total, abs=4)
+
+
+def test_an_input_that_comes_late() -> None:
+    """Three blocks come at once: silence while they are missing, and nothing is late after it."""
+    wire = Wire(lambda at: np.arange(at + 1, at + BLOCK + 1, dtype=np.float32))
+    wire.turns(50)
+    for _ in range(3):
+        wire.now += PERIOD // 2
+        missing = wire.read()
+    assert not missing.any()
+    wire.write()
+    for _ in range(3):
+        wire.write(wait=0)
+    heard = wire.read()
+    assert heard[-1, 0] == pytest.approx(wire.sent + 1.5 * BLOCK - wire.bridge.latency.total, abs=1)
+    assert (wire.bridge.underruns, wire.bridge.overruns) == (1, 0)
+    assert abs(wire.bridge.speed) < 20e-6
 
 
 @pytest.mark.parametrize("pause", [3, 300])
