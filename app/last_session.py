@@ -72,6 +72,7 @@ def _write(report: Report, faults: list[str]) -> None:
         "latency": str(report.latency) if report.latency else None,
         "meters": asdict(report.meters) if report.meters else None,
         "counters": asdict(report.counters) if report.counters else None,
+        "memory locked": "yes" if report.memory_locked else "no",
         "faults": faults + [report.fault] * bool(report.fault),
     }
     with replacing(path()) as part:

@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for where, busy in WAYS:
             found[where, busy].append(play(plan, where, busy, options.seconds))
     rows = [
-        {"plays in": where, "interface": "busy" if busy else "at rest", **_total(rounds)}
+        {"plays in": where, "interface": "busy" if busy else "at rest", **total(rounds)}
         for (where, busy), rounds in found.items()
     ]
     if options.json:
@@ -114,7 +114,8 @@ def _interface(busy: bool) -> Iterator[None]:
         thread.join()
 
 
-def _total(rounds: Sequence[dict[str, float]]) -> dict[str, float]:
+def total(rounds: Sequence[dict[str, float]]) -> dict[str, float]:
+    """Rounds of one way together: sums of counts, medians of durations."""
     blocks = sum(each["blocks"] for each in rounds)
     return {
         "blocks": blocks,

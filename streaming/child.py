@@ -27,6 +27,7 @@ from .live import LiveStream
 from .plan import LivePlan
 from .recorder import Recorder
 from .report import Page, Report
+from .rights import lock_memory
 
 # How often orders are carried out and the report is written. Peaks last at least as long.
 _TICK_S = 0.02
@@ -57,40 +58,53 @@ def main(path: str) -> None:
     orders: Orders = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(sys.stdin.buffer, orders), daemon=True).start()
     signal.signal(signal.SIGTERM, lambda *_: orders.put(None))
-    stream: LiveStream | None = None
-    recorder: Recorder | None = None
+    session: _Session | None = None
     error: SoloistError | None = None
     try:
-        stream = plan.open()
-        recorder = plan.recorder(stream)
-        stream.start()
-        if recorder is not None:
-            recorder.start()
-        _play(stream, recorder, orders, page)
+        session = _Session.open(plan)
+        session.start()
+        _play(session, orders, page)
     except SoloistError as problem:
         error = problem
     except Exception as problem:  # it must be told, as nobody sees this process
         error = ProcessFault(f"a fault of ours, {type(problem).__name__}: {problem}")
-    if recorder is not None:  # before the last report, after which there may be no time
-        recorder.close()
-    page.write(_last(page, stream, recorder, error))
-    if stream is not None and not stream.stop():
+    if session is None:
+        page.write(Report("failed", error=error))
+        return
+    if session.recorder is not None:  # before the last report, after which there may be no time
+        session.recorder.close()
+    last = session.report() if error is None else session.complete(page.read())
+    page.write(replace(last, stage="ended" if error is None else "failed", error=error))
+    if not session.stream.stop():
         os._exit(1)  # PortAudio hangs, and in Python's own exit it would again
 
 
-def _last(
-    page: Page, stream: LiveStream | None, recorder: Recorder | None, error: SoloistError | None
-) -> Report:
-    if error is not None:
-        recorded = recorder.state if recorder is not None else None
-        return replace(page.read(), stage="failed", error=error, recording=recorded)
-    assert stream is not None
-    return replace(_report(stream, recorder), stage="ended")
+@dataclass
+class _Session:
+    """A stream and what belongs to it here."""
 
+    stream: LiveStream
+    recorder: Recorder | None
+    memory_locked: bool = False
 
-def _report(stream: LiveStream, recorder: Recorder | None) -> Report:
-    report = stream.report()
-    return report if recorder is None else replace(report, recording=recorder.state)
+    @classmethod
+    def open(cls, plan: LivePlan) -> _Session:
+        stream = plan.open()
+        return cls(stream, plan.recorder(stream))
+
+    def start(self) -> None:
+        self.stream.start()
+        if self.recorder is not None:
+            self.recorder.start()
+        self.memory_locked = lock_memory()
+
+    def report(self) -> Report:
+        return self.complete(self.stream.report())
+
+    def complete(self, report: Report) -> Report:
+        """The report with what the stream does not know."""
+        recording = self.recorder.state if self.recorder is not None else None
+        return replace(report, recording=recording, memory_locked=self.memory_locked)
 
 
 def _listen(source: BinaryIO, orders: Orders) -> None:
@@ -101,17 +115,17 @@ def _listen(source: BinaryIO, orders: Orders) -> None:
         orders.put(None)
 
 
-def _play(stream: LiveStream, recorder: Recorder | None, orders: Orders, page: Page) -> None:
+def _play(session: _Session, orders: Orders, page: Page) -> None:
     ticks = 0
     while True:
         while not orders.empty():
             order = orders.get()
             if order is None:
                 return
-            order.carry_out(stream)
+            order.carry_out(session.stream)
         if ticks % _REPORT_TICKS == 0:
-            stream.check()
-            page.write(_report(stream, recorder))
+            session.stream.check()
+            page.write(session.report())
         ticks += 1
         time.sleep(_TICK_S)
 

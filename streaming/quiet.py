@@ -16,9 +16,13 @@ class Quiet:
         self._habits: tuple[bool, float] | None = None
 
     def begin(self) -> None:
-        """A full collection stops every thread, the callback too, for up to 0.3 s: none comes."""
+        """A full collection stops every thread, the callback too, for up to 0.3 s: none comes.
+
+        Should anybody ask for one all the same, it leaves out what there is by now.
+        """
         self._habits = (gc.isenabled(), sys.getswitchinterval())
         gc.collect()
+        gc.freeze()
         gc.disable()
         sys.setswitchinterval(_SWITCH_INTERVAL_S)
 
@@ -28,5 +32,6 @@ class Quiet:
             collecting, interval = self._habits
             self._habits = None
             sys.setswitchinterval(interval)
+            gc.unfreeze()
             if collecting:
                 gc.enable()

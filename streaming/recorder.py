@@ -32,7 +32,7 @@ Samples = NDArray[np.float32]
 INPUT, RESIDUAL = "input", "residual"
 # What a disk may need to wake up or to empty its caches.
 _TAPE_S = 4.0
-_TICK_S = 0.05
+_TICK_S = 0.1
 # How long the end of a recording may take, which the end of live play waits for.
 _END_LIMIT_S = 1.0
 # WAV counts bytes in 32 bits, and many programs read them as signed ones.

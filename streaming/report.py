@@ -39,7 +39,7 @@ class Report:
 
     `wiring`, `latency`, `meters` and `counters` are there once it runs. `error` is what ended it,
     if `stage` is "failed"; `fault` what a callback of ours met, if any did, as text.
-    `recording` where one was asked for.
+    `recording` where one was asked for. `memory_locked`: none of it can be swapped out.
     """
 
     stage: Stage
@@ -50,6 +50,7 @@ class Report:
     error: SoloistError | None = None
     fault: str = ""
     recording: Recorded | None = None
+    memory_locked: bool = False
 
 
 class Page:

@@ -1,0 +1,60 @@
+"""Memory is locked where that is permitted, and left alone where it is not."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.skipif(
+    not sys.platform.startswith("linux") or os.geteuid() != 0,
+    reason="Linux locks so, and only root may change what is permitted",
+)
+
+PROGRAM = """
+import os, resource, sys
+from soloist.streaming.rights import lock_memory
+{before}
+locked = lock_memory()
+more = bytearray(64 << 20)
+for start in range(0, len(more), 4096):
+    more[start] = 1
+status = open("/proc/self/status").read()
+print(locked, status.partition("VmLck:")[2].split()[0])
+"""
+
+
+def run(before: str) -> tuple[bool, int]:
+    """Whether it said to have locked its memory, and how many kB the kernel says are locked."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM.format(before=before)], capture_output=True, text=True
+    )
+    if done.returncode == 77:
+        pytest.skip("this root may not")
+    assert done.returncode == 0, done.stderr
+    locked, size = done.stdout.split()
+    return locked == "True", int(size)
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        # As one whom docs/live.md helped: anybody, without a limit.
+        "try: resource.setrlimit(resource.RLIMIT_MEMLOCK, (-1, -1))\n"
+        "except ValueError: sys.exit(77)\n"
+        "os.setgid(65534); os.setuid(65534)",
+        "status = open('/proc/self/status').read()\n"
+        "if not int(status.partition('CapEff:')[2].split()[0], 16) >> 14 & 1: sys.exit(77)",
+    ],
+    ids=["no limit", "root"],
+)
+def test_what_comes_later_is_locked_as_well(before: str) -> None:
+    locked, size = run(before)
+    assert locked
+    assert size > 64 << 10
+
+
+def test_a_limit_takes_no_memory_away() -> None:
+    """A small limit locks nothing, and what is asked for later is given."""
+    limit = "resource.setrlimit(resource.RLIMIT_MEMLOCK, (1 << 20, 1 << 20))\n"
+    assert run(f"{limit}os.setgid(65534); os.setuid(65534)") == (False, 0)
