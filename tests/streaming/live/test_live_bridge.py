@@ -132,7 +132,8 @@ def open_stream(halves: Halves, toy_bundle: Callable[..., Any]) -> Iterator[Open
 
 
 def tone(first: int, frames: int) -> Audio:
-    return (0.5 * np.sin(np.pi / 24 * np.arange(first, first + frames))).astype(np.float32)
+    audio: Audio = (0.5 * np.sin(np.pi / 24 * np.arange(first, first + frames))).astype(np.float32)
+    return audio
 
 
 def test_two_streams_and_the_bridge_in_the_chain(
