@@ -205,7 +205,7 @@ def test_a_place_that_takes_no_file_is_refused_first(
         ("latency = 'fast'", 'latency takes "low", "high" or seconds below 10'),
         ("latency = -1", "latency takes"),
         ("latency = ['low']", "latency takes"),
-        ("reconnect = inf", "reconnect takes seconds"),
+        ("reconnect = nan", "reconnect takes seconds"),
         ("advance = 'soon'", "advance takes frames, such as 16, or time"),
         (f"lookahead = '{'9' * 400}'", "lookahead takes frames"),
         ("tight = 1979-05-27", "tight takes true or false"),
