@@ -8,7 +8,7 @@ newest block's number plus the time since it came, less the position of the next
 The converter is `sinc_fastest` of libsamplerate: at a ratio that changes it leaves 104 dB and more
 below a tone of 1 kHz, as much as the two longer filters do, for 10 µs a block of 128 instead of 18
 and 65. Its ratio goes straight from one block's value to the next one's, so it never jumps. It
-passes what is below 0.4 of the rate.
+loses 0.8 dB at 0.38 and 2.8 dB at 0.4 of the rate, and nothing to speak of below.
 """
 
 from __future__ import annotations
