@@ -88,6 +88,18 @@ def test_it_records_and_ends(process: LiveProcess, recording: LivePlan) -> None:
     assert (last.lost, last.error) == (0, "")
 
 
+def test_it_records_between_two_devices(process: LiveProcess, recording: LivePlan) -> None:
+    """Whose clocks here disagree by far too much for a constant; what is played is recorded."""
+    process.start(replace(recording, input_device="mic"))
+    recorded(process, 0.3)
+    last = process.stop().recording
+    assert last is not None
+    found = tracks(last)
+    assert {len(track) for track in found.values()} == {last.frames}
+    assert np.abs(found["input"]).max() > 0.4
+    assert np.abs(found["a-dog"] + found["residual"] - found["input"]).max() < 1e-6
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["TERM", "KILL"])
 def test_files_are_whole_after_a_signal(
     process: LiveProcess, recording: LivePlan, number: int
