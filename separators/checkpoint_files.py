@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from .checkpoint_safety import check_content, check_file
+
 State = Mapping[str, Tensor]
 Arguments = Mapping[str, Any]
 
@@ -33,11 +35,15 @@ def read_file(path: Path) -> Any:
     """What ``torch.save`` wrote, tensors on the CPU. No code of the file's is ever run.
 
     Raises:
-        ValueError: it is no such file, or holds more than tensors, numbers and plain values.
+        ValueError: it is no such file, holds more than tensors, numbers and plain values, or
+            claims sizes that it does not have.
     """
     try:
+        check_file(path)
         with torch.serialization.safe_globals(_HARMLESS):
-            return torch.load(path, map_location="cpu", weights_only=True)
+            saved = torch.load(path, map_location="cpu", weights_only=True)
+        check_content(saved)
+        return saved
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror or error}") from error
     except Exception as error:  # zip and pickle faults share no base class
@@ -117,7 +123,9 @@ def fill(network: nn.Module, state: State) -> None:
         ),
     ]
     if faults:
-        raise ValueError(f"{len(faults)} keys do not fit: {', '.join(sorted(faults))}")
+        some = ", ".join(f"{fault:.100}" for fault in sorted(faults)[:5])
+        shown = "".join(letter if letter.isprintable() else "?" for letter in some)
+        raise ValueError(f"{len(faults)} keys do not fit: {shown}")
     network.load_state_dict(dict(state))
 
 

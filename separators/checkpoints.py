@@ -12,7 +12,7 @@ from torch import nn
 
 from .checkpoint_files import fill, read_arguments, read_file, unwrap
 from .published import PUBLISHED
-from .solo import Solo, SoloConfig
+from .solo import Solo, SoloConfig, check_sizes
 
 Network = TypeVar("Network", bound=nn.Module, covariant=True)
 
@@ -78,7 +78,9 @@ def load_solo(path: Path) -> Checkpoint[Solo]:
 
 def _our_own(path: Path, saved: Mapping[str, Any], digest: str) -> Checkpoint[nn.Module]:
     try:
-        network = Solo(SoloConfig(**saved["config"]))
+        config = SoloConfig(**saved["config"])
+        check_sizes(config, saved["weights"])  # before the network takes memory
+        network = Solo(config)
         network.load_state_dict(saved["weights"])
         facts = saved["facts"]
         for fact in ("vocabulary", "encoder"):  # without these nobody can ask it for anything

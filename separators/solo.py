@@ -13,6 +13,7 @@ the patches held before -> feature maps -> masks.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -56,6 +57,27 @@ class SoloConfig:
     embedding: int = 384
     smoothing: tuple[float, ...] = (4.0, 16.0, 128.0)
 
+    def __post_init__(self) -> None:
+        counts = [v for k, v in vars(self).items() if k not in ("band_growth", "smoothing")]
+        if not all(type(count) is int and 1 <= count <= 768_000 for count in counts):
+            raise ValueError(f"sizes are {counts}, expected whole numbers from 1 on")
+        if self.n_fft > 1 << 16 or self.n_fft < 2 * self.hop or self.n_fft % 2:
+            raise ValueError(f"n_fft {self.n_fft} and hop {self.hop} do not fit")
+        if not 0 < self.band_growth <= 10 or not 1 <= len(self.smoothing) <= 32:
+            raise ValueError(f"bands grow by {self.band_growth}, smoothing is {self.smoothing}")
+        if self.bands * self.frontend.bins > 1 << 24:
+            raise ValueError(f"{self.bands} bands are too many for n_fft {self.n_fft}")
+
+    @property
+    def bands(self) -> int:
+        """Number of frequency bands."""
+        return len(self.edges) - 1
+
+    @property
+    def edges(self) -> list[int]:
+        """See :func:`~.frontend.band_edges`."""
+        return band_edges(self.frontend.bins, self.linear_bands, self.band_growth)
+
     @property
     def frontend(self) -> FrontEnd:
         return FrontEnd(self.sample_rate, self.n_fft, self.hop)
@@ -78,8 +100,8 @@ class Solo(nn.Module):
         super().__init__()
         self.config = config
         c = config
-        edges = torch.tensor(band_edges(c.frontend.bins, c.linear_bands, c.band_growth))
-        self.bands = len(edges) - 1
+        edges = torch.tensor(c.edges)
+        self.bands = c.bands
         if self.bands % c.patch:
             raise ValueError(f"{self.bands} bands do not divide into patches of {c.patch}")
         self.patches = self.bands // c.patch
@@ -214,3 +236,25 @@ class Solo(nn.Module):
         top = logits.amax(1, keepdim=True).clamp(min=0)
         weights = torch.exp(logits - top)
         return weights / (weights.sum(1, keepdim=True) + torch.exp(-top))
+
+
+def check_sizes(config: SoloConfig, weights: Mapping[str, Tensor]) -> None:
+    """Holds sizes to weights, before a network of these sizes is made.
+
+    Raises:
+        KeyError: a weight is missing.
+        ValueError: one is of another shape than the sizes say.
+    """
+    c = config
+    patches = c.bands // c.patch
+    blocks = {f"recurrences.{n}.out.weight": (c.width, c.memory) for n in range(c.blocks)}
+    shapes: dict[str, tuple[int, ...]] = {
+        "patch_in.weight": (c.patch_width, (1 + len(c.smoothing)) * c.patch_reach),
+        "patch_place": (patches, c.patch_width),
+        "mix_in.weight": (c.width, patches * c.patch_width),
+        "readout": (c.maps, c.patch),
+        "conditioner.0.weight": (512, c.embedding),
+    }
+    for key, shape in (blocks | shapes).items():
+        if tuple(weights[key].shape) != shape:
+            raise ValueError(f"{key} is {tuple(weights[key].shape)}, the sizes say {shape}")

@@ -1,4 +1,4 @@
-"""Checkpoints: one of our own and one of a published system, damaged as files and as pickles."""
+"""Checkpoints: ours and a published system's, damaged as files, in their sizes, as pickles."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ import torch
 
 from ...runtime.errors import SoloistError
 from ...separators.checkpoints import load
+from ...separators.clipsep import CLIPSep
+from ...separators.log_picture import Geometry
 from ...separators.solo import Solo, SoloConfig
 from .mutations import INTERESTING, damage
 
@@ -24,21 +26,25 @@ _ODD: tuple[Any, ...] = (*INTERESTING, -1, 0.5, None, "x", [], {}, True, float("
 
 @cache
 def seeds() -> tuple[bytes, ...]:
-    """What training writes, in torch's format and in its older one."""
-    files = []
-    for zipped in (True, False):
-        content = io.BytesIO()
-        torch.save(_checkpoint(), content, _use_new_zipfile_serialization=zipped)
-        files.append(content.getvalue())
-    return tuple(files)
+    """What training writes, in torch's format and in its older one; a published system's."""
+    published = CLIPSep(Geometry(maps=6, levels=5)).state_dict()
+    return (_saved(_checkpoint()), _saved(_checkpoint(), zipped=False), _saved(published))
+
+
+def _saved(content: Any, zipped: bool = True) -> bytes:
+    file = io.BytesIO()
+    torch.save(content, file, _use_new_zipfile_serialization=zipped)
+    return file.getvalue()
 
 
 def mutate(rng: random.Random) -> bytes:
     how = rng.random()
     if how < 0.4:
         return damage(rng, rng.choice(seeds()), seeds())
-    if how < 0.7:
+    if how < 0.6:
         return _edit_config(rng)
+    if how < 0.75:
+        return _edit_published(rng)
     return _edit_pickle(rng)
 
 
@@ -74,9 +80,24 @@ def _edit_config(rng: random.Random) -> bytes:
         key = rng.choice(sorted(weights))
         size = rng.choice((1, 1 << 20, 1 << 40))
         weights[key] = torch.zeros(1).expand(size)  # a shape that no memory stands behind
-    content = io.BytesIO()
-    torch.save(checkpoint, content)
-    return content.getvalue()
+    return _saved(checkpoint)
+
+
+def _edit_published(rng: random.Random) -> bytes:
+    """Sizes of a network are read from its tensors: other shapes, fewer or more of them."""
+    state = torch.load(io.BytesIO(seeds()[2]), weights_only=True)
+    for _ in range(rng.choice((1, 1, 2, 4))):
+        key = rng.choice(sorted(state))
+        shape = list(state[key].shape)
+        if shape and rng.random() < 0.7:
+            shape[rng.randrange(len(shape))] = rng.choice((0, 1, 2, 3, 7, 300))
+        else:
+            shape.append(rng.choice((0, 1, 2)))
+        changed = torch.zeros(shape, dtype=rng.choice((torch.float32, torch.int8, torch.float64)))
+        state[rng.choice((key, key, f"{key}.more", "x\ny"))] = changed
+        if rng.random() < 0.2:
+            del state[rng.choice(sorted(state))]
+    return _saved(state)
 
 
 def _edit_pickle(rng: random.Random) -> bytes:
