@@ -98,7 +98,7 @@ def _encode(network: BiModal, path: Path, asked: Asked) -> dict[str, Phrase]:
             f"{path} has no text branch for {asked.queries[0]!r}; encode it elsewhere and give the "
             "file with --query-embedding"
         )
-    ids = Tokeniser(asked.weights or ROBERTA)(asked.queries)
+    ids = Tokeniser(asked.weights)(asked.queries)
     return dict(zip(asked.queries, encode(text, ids), strict=True))
 
 

@@ -20,7 +20,9 @@ from torch import Tensor
 from .checkpoint_files import State, read_file, unwrap
 from .clap_audio import ClapAudio
 from .clap_text import DIMENSION, ClapText
-from .clap_tokens import ROBERTA, Tokeniser, no_transformers
+from .clap_tokens import Tokeniser
+from .hub import fetch
+from .libraries import no_weights
 
 Branch = TypeVar("Branch", ClapText, ClapAudio)
 
@@ -54,7 +56,7 @@ class Clap:
     dimension = DIMENSION
 
     def __init__(
-        self, weights: Path | None = None, vocabulary: str = ROBERTA, name: str = CLAP
+        self, weights: Path | None = None, vocabulary: str | None = None, name: str = CLAP
     ) -> None:
         self.name = name
         self._path = _from_hub(name) if weights is None else weights
@@ -104,15 +106,8 @@ class Clap:
 
 
 def _from_hub(name: str) -> Path:
+    file = FILES[name]
     try:
-        from huggingface_hub import hf_hub_download
-    except ImportError as error:
-        raise no_transformers() from error
-    try:
-        return Path(hf_hub_download(_HUB, FILES[name]))
-    except Exception as error:  # of the hub or the network: many unrelated kinds
-        reason = str(error).partition("\n")[0][:120]
-        raise OSError(
-            f"the weights of {name} cannot be loaded from {_HUB} ({reason}); "
-            f"give the file {FILES[name]}"
-        ) from error
+        return fetch(_HUB, [file]) / file
+    except OSError as error:
+        raise OSError(f"{no_weights(name, _HUB, error)}; give the file {file}") from error

@@ -118,7 +118,7 @@ def _htsat() -> nn.Module:
     try:
         from transformers import ClapAudioConfig, ClapAudioModel
     except ImportError as error:
-        raise no_transformers() from error
+        raise no_transformers(error) from error
 
     config = ClapAudioConfig(
         depths=[2, 2, 12, 2],

@@ -38,7 +38,7 @@ class ClapText(nn.Module):
         try:
             from transformers import RobertaConfig, RobertaModel
         except ImportError as error:
-            raise no_transformers() from error
+            raise no_transformers(error) from error
         config = RobertaConfig(
             vocab_size=tokens,
             hidden_size=width,

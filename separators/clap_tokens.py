@@ -7,6 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from .hub import fetch
+from .libraries import first_line, no_library
+
 POSITIONS = 77
 """Tokens that a text is padded or cut to."""
 
@@ -14,6 +17,7 @@ PAD = 1
 """The token of padding."""
 
 ROBERTA = "roberta-base"
+"""Whose vocabulary it is; its name on the hub."""
 
 _VOCABULARY = 50_265
 
@@ -24,25 +28,27 @@ class Tokeniser:
     Its vocabulary is in none of the published checkpoints: it comes from the hub or a folder.
 
     Args:
-        source: a folder with ``vocab.json`` and ``merges.txt`` of roberta-base, or its name there.
+        source: a folder with ``vocab.json`` and ``merges.txt`` of roberta-base; None: the hub's.
 
     Raises:
         ImportError: transformers is not installed.
         OSError: the vocabulary can be had neither from this machine nor from the hub.
     """
 
-    def __init__(self, source: str = ROBERTA) -> None:
+    def __init__(self, source: str | None = None) -> None:
         try:
             from transformers import RobertaTokenizer
         except ImportError as error:
-            raise no_transformers() from error
+            raise no_transformers(error) from error
+        origin = source or "the hub"
         try:
-            self._tokeniser = RobertaTokenizer.from_pretrained(source)
+            folder = fetch(ROBERTA, ("vocab.json", "merges.txt")) if source is None else source
+            self._tokeniser = RobertaTokenizer.from_pretrained(folder)
             found = self._tokeniser.vocab_size
-        except Exception as error:  # of the hub, the network or the files: many unrelated kinds
-            raise _no_vocabulary(source, str(error).partition("\n")[0][:120]) from error
+        except Exception as error:  # of the network, the hub or the files: many unrelated kinds
+            raise _no_vocabulary(origin, first_line(error)) from error
         if found != _VOCABULARY:  # where a file is missing the library makes up a small one
-            raise _no_vocabulary(source, f"it has {found} tokens, not {_VOCABULARY}")
+            raise _no_vocabulary(origin, f"it has {found} tokens, not {_VOCABULARY}")
 
     def __call__(self, texts: Sequence[str]) -> Tensor:
         """Token numbers ``(texts, 77)`` int64: 0, those of the text, 2, then 1 as padding."""
@@ -52,11 +58,9 @@ class Tokeniser:
         return torch.tensor(found["input_ids"])
 
 
-def no_transformers() -> ImportError:
-    """Says how to get the library that CLAP's networks and vocabulary are read with."""
-    return ImportError(
-        'CLAP needs the library transformers, which is not installed: pip install "soloist[export]"'
-    )
+def no_transformers(error: ImportError) -> ImportError:
+    """For the library that CLAP's networks and vocabulary are read with."""
+    return no_library("transformers, which reads CLAP,", "transformers", "export", error)
 
 
 def _no_vocabulary(source: str, reason: str) -> OSError:
