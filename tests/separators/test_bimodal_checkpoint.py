@@ -114,7 +114,7 @@ def test_the_keys_are_the_published_ones(golden: Any) -> None:
         key: (tuple(value.shape), str(value.dtype).removeprefix("torch."))
         for key, value in network.state_dict().items()
     }
-    assert found == {key: published[key] for key in BiModalCheckpoints().own(empty)}
+    assert found == {key: published[key] for key in BiModalCheckpoints().own(empty, Path())}
     assert published[f"{CLAP}{POSITION_NUMBERS}"] == ((1, 514), "int64")
 
 
