@@ -18,7 +18,7 @@ class DryPath:
     """A delay line for blocks of at most `max_frames`, which takes bad samples as 0.
 
     It can be armed for delays up to `max_delay` samples. Audio thread; allocates nothing after
-    construction, but where samples are bad.
+    construction.
     """
 
     def __init__(self, channels: int, max_frames: int, max_delay: int, counters: Counters) -> None:
@@ -26,6 +26,8 @@ class DryPath:
         self._clean = np.zeros((max_frames, channels), np.float32)
         self._flat = self._clean.reshape(-1)
         self._delayed = np.zeros((max_frames, channels), np.float32)
+        self._magnitude = np.zeros(_PIECE, np.float32)
+        self._bad = np.zeros(_PIECE, np.bool_)
         self._channels = channels
         self._counters = counters
 
@@ -43,10 +45,16 @@ class DryPath:
             part = flat[start : start + _PIECE]
             # One bad number spoils the sum of squares; far cheaper than asking each sample.
             if not np.dot(part, part) < _LOUDEST**2:
-                bad = ~(np.abs(part) < _LOUDEST)
-                part[bad] = 0.0
-                self._counters.bad_input += int(np.count_nonzero(bad))
+                self._silence_bad(part)
         return clean
+
+    def _silence_bad(self, part: Samples) -> None:
+        magnitude, bad = self._magnitude[: len(part)], self._bad[: len(part)]
+        np.abs(part, out=magnitude)
+        np.less(magnitude, _LOUDEST, out=bad)
+        np.logical_not(bad, out=bad)  # so that NaN, which is not less than anything, is bad
+        np.copyto(part, np.float32(0.0), where=bad)
+        self._counters.bad_input += int(np.count_nonzero(bad))
 
     def delay(self, clean: Samples) -> Samples:
         """The samples that came so long before; stands until the next call."""

@@ -59,4 +59,6 @@ class Limiter:
         np.add(line, slope, out=line)
         self._gain = float(line[-1])
         np.copyto(peak, line, casting="same_kind")
-        np.multiply(audio, peak[:, None], out=audio)
+        # By way of an array of the audio's own shape: numpy would make one of its own otherwise.
+        np.copyto(magnitude, peak[:, None])
+        np.multiply(audio, magnitude, out=audio)

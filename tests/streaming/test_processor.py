@@ -1,4 +1,3 @@
-import tracemalloc
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -248,43 +247,6 @@ def test_a_block_size_learnt_late_costs_one_gap(
     out = play(processor, audio[640:], [77])
     assert error_db(out[255:], audio[640:-255]) < -120
     assert processor.counters.shortfall == 0
-
-
-@pytest.mark.parametrize("outputs", BOTH)
-def test_playing_allocates_nothing(
-    ready: Callable[..., Processor],
-    make_spec: Callable[..., Spec],
-    noise: Noise,
-    outputs: str,
-) -> None:
-    """Nothing that stays, and no array for a moment: only Python's own small objects."""
-
-    class Idle(PassThroughSession):
-        def step(self) -> None:
-            pass
-
-    processor = ready(Idle(make_spec(queries=2), channels=2), outputs=outputs)
-    audio = noise(333, channels=2)
-    out = np.zeros((3, 333, 2) if outputs == "stems" else (333, 2), np.float32)
-
-    def run(blocks: int) -> None:
-        for block in range(blocks):
-            if block % 50 == 0:
-                processor.wet = 0.5 + block % 100 / 100
-            processor.process(audio, out)
-
-    run(200)
-    tracemalloc.start()
-    try:
-        run(200)
-        before, _ = tracemalloc.get_traced_memory()
-        tracemalloc.reset_peak()
-        run(400)
-        after, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert after - before < 1024
-    assert peak - before < 4096
 
 
 def test_denormals_do_not_slow_the_audio_thread(

@@ -1,0 +1,143 @@
+"""After `prepare` the audio thread makes no arrays: not one that stays, none for a moment.
+
+Hops are so long that any array would be larger than all that Python's own small objects take.
+"""
+
+import gc
+import tracemalloc
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from soloist.runtime.session import PassThroughSession, Session
+from soloist.runtime.spec import Spec
+from soloist.streaming.chain import Change
+from soloist.streaming.processor import Outputs, Processor
+
+Audio = NDArray[np.float32]
+
+HOP = 4096  # 16 KiB in float32
+BLOCK = 5000  # not a multiple of the hop: blocks end anywhere in it
+SMALL = 7000  # bytes of Python's own objects within a block: views, numbers, frames of calls
+LASTING = 4000  # bytes of it that 20 blocks leave behind: Python keeps spare ones of some kinds
+
+TURNED = [Change(0, "stem1.gain", -6.0), Change(700, "wet", 50.0), Change(4000, "limiter", 1.0)]
+BACK = [Change(100, "stem1.gain", 0.0), Change(100, "wet", 100.0), Change(5000, "limiter", 0.0)]
+
+
+def traced(run: Callable[[int], Any]) -> tuple[int, int]:
+    """Bytes that stay after 20 calls of `run`, and the most that one of them had for a moment.
+
+    `run` is given a number that counts up; what Python keeps of first times is not counted.
+    """
+    for number in range(20):
+        run(number)
+    gc.collect()
+    gc.disable()
+    tracemalloc.start()
+    try:
+        for number in range(20):
+            run(number)
+        started, most = tracemalloc.get_traced_memory()[0], 0
+        for number in range(20):
+            before = tracemalloc.get_traced_memory()[0]
+            tracemalloc.reset_peak()
+            run(number)
+            most = max(most, tracemalloc.get_traced_memory()[1] - before)
+        return tracemalloc.get_traced_memory()[0] - started, most
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("outputs", ["mix", "stems"])
+@pytest.mark.parametrize("rate", [48_000, 44_100, 96_000])
+def test_a_block(
+    make_spec: Callable[..., Spec],
+    noise: Callable[..., Audio],
+    channels: int,
+    outputs: Outputs,
+    rate: int,
+) -> None:
+    session = PassThroughSession(make_spec(queries=2, n_fft=2 * HOP, hop=HOP), channels=channels)
+    processor = Processor(session, outputs=outputs)
+    processor.prepare(rate, BLOCK, channels)
+    audio = noise(BLOCK, channels)
+    out = np.zeros(audio.shape if outputs == "mix" else (3, *audio.shape), np.float32)
+
+    def run(number: int) -> None:
+        changes: Sequence[Change] = (TURNED, (), BACK, ())[number % 4]
+        processor.process(audio, out, changes)
+
+    stays, most = traced(run)
+    # Libsamplerate's binding returns what it made: the hops' samples, and those of the stems.
+    hops = -(-BLOCK * 48_000 // rate // HOP)
+    returned = 4 * channels * (BLOCK * 48_000 / rate + 2 * hops * HOP * rate / 48_000)
+    assert most < SMALL + (returned if rate != 48_000 else 0)
+    assert stays < LASTING
+
+
+def test_bad_samples_and_other_words_on_the_way(
+    make_spec: Callable[..., Spec], noise: Callable[..., Audio]
+) -> None:
+    """What is out of the ordinary is still of the audio thread."""
+    spec = make_spec(queries=2, n_fft=2 * HOP, hop=HOP)
+    processor = Processor(PassThroughSession(spec, channels=2))
+    processor.prepare(48_000, BLOCK, 2)
+    fine, out = noise(BLOCK, 2), np.zeros((BLOCK, 2), np.float32)
+    spoilt = fine.copy()
+    spoilt[7:99] = np.nan
+    weights = [np.array([[0.2], [0.3]], np.float32), np.array([[0.4], [0.1]], np.float32)]
+
+    def run(number: int) -> None:
+        processor.bypass = number % 5 == 0
+        processor.set_conditioning(weights[number % 2])
+        processor.process(spoilt if number % 3 == 0 else fine, out)
+        if number % 7 == 0:
+            processor.reset()
+
+    stays, most = traced(run)
+    assert most < SMALL
+    assert stays < LASTING
+    assert processor.counters.bad_input > 0
+
+
+def test_a_network(toy_bundle: Callable[..., Any], noise: Callable[..., Audio]) -> None:
+    bundle = toy_bundle(n_fft=2 * HOP, hop=HOP, queries=2).bundle
+    processor = Processor(Session(bundle, channels=2, device="cpu"))
+    processor.prepare(48_000, BLOCK, 2)
+    audio, out = noise(BLOCK, 2), np.zeros((BLOCK, 2), np.float32)
+    stays, most = traced(lambda _: processor.process(audio, out))
+    assert most < SMALL
+    assert stays < LASTING
+
+
+STATM = Path("/proc/self/statm")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not STATM.exists(), reason="the resident memory is read where Linux says it")
+def test_a_hundred_thousand_hops(
+    toy_bundle: Callable[..., Any], noise: Callable[..., Audio]
+) -> None:
+    """Memory that Python does not see: onnxruntime's, numpy's and libc's."""
+    bundle = toy_bundle(n_fft=64, hop=16, queries=2).bundle
+    processor = Processor(Session(bundle, channels=2, device="cpu"))
+    processor.prepare(48_000, 160, 2)
+    audio, out = noise(160, 2), np.zeros((160, 2), np.float32)
+
+    def pages() -> int:
+        return int(STATM.read_text().split()[1])
+
+    for number in range(1000):
+        processor.process(audio, out, (TURNED[:1], BACK[:2])[number % 2])
+    before = pages()
+    for number in range(10_000):
+        processor.process(audio, out, (TURNED[:1], BACK[:2])[number % 2])
+    assert processor.counters.hops == 110_000
+    assert pages() - before < 256  # 1 MiB: ten bytes lost in each hop would be more
