@@ -1,6 +1,6 @@
 """What one window of a published separator costs: as published, folded, and for live play.
 
-    python -m soloist.benchmarks.published [clipsep bimodal] [--advance 16] [--json]
+    python -m soloist.benchmarks.published [clipsep bimodal ...] [--advance 16] [--json]
 
 Random weights in the published sizes: the time does not depend on them. Multiply-adds are those of
 matrix products, convolutions and attention, counted by torch; seconds are onnxruntime's on one
@@ -31,7 +31,9 @@ from ..separators.bimodal_live import BiModalLive
 from ..separators.clap_tokens import POSITIONS
 from ..separators.clipsep import CLIP_SIZE, CLIPSep
 from ..separators.columns import Span
+from ..separators.early_fusion import EarlyFusion
 from ..separators.log_picture import Geometry
+from ..separators.middle_fusion import MiddleFusion
 from ..separators.spectrogram import Spectrogram, magnitude
 from .environment import environment, environment_line
 
@@ -52,14 +54,20 @@ class Form:
     conditioning: Tensor
 
 
-def clipsep(advance: int) -> list[Form]:
-    """CLIPSep: maps of all 32 channels, then the queries; and the live form."""
-    network = CLIPSep(Geometry()).eval()
+def clipsep(
+    advance: int,
+    system: str = "clipsep",
+    network: CLIPSep | EarlyFusion | MiddleFusion | None = None,
+) -> list[Form]:
+    """CLIPSep: maps of all 32 channels, then the queries; the query folded; and the live form."""
+    network = (network or CLIPSep(Geometry())).eval()
     conditioning = network.condition(torch.randn(2, CLIP_SIZE))
     front = network.geometry.front
+    whole = Span.whole(front.frames)
     return [
-        Form("clipsep", "as published", network, front, conditioning),
-        Form("clipsep", "live", network.live(_newest(front, advance)).eval(), front, conditioning),
+        Form(system, "as published", network, front, conditioning),
+        Form(system, "whole, folded", network.live(whole).eval(), front, conditioning),
+        Form(system, "live", network.live(_newest(front, advance)).eval(), front, conditioning),
     ]
 
 
@@ -101,7 +109,12 @@ class _BiModalAsPublished(nn.Module):
         return torch.sigmoid(logits)[None, ..., None]
 
 
-SYSTEMS: dict[str, Callable[[int], list[Form]]] = {"clipsep": clipsep, "bimodal": bimodal}
+SYSTEMS: dict[str, Callable[[int], list[Form]]] = {
+    "clipsep": clipsep,
+    "clipsep-early": lambda frames: clipsep(frames, "clipsep-early", EarlyFusion(Geometry())),
+    "clipsep-middle": lambda frames: clipsep(frames, "clipsep-middle", MiddleFusion(Geometry())),
+    "bimodal": bimodal,
+}
 
 
 def _newest(front: Spectrogram, advance: int) -> Span:
@@ -131,12 +144,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     print(environment_line(machine))
     print(
-        f"{'system':<10}{'form':<16}{'GMAC':>8}{'of it':>7}{'s':>8}{'next GMAC':>11}{'next s':>8}"
+        f"{'system':<16}{'form':<16}{'GMAC':>8}{'of it':>7}{'s':>8}{'next GMAC':>11}{'next s':>8}"
     )
     for row in rows:
         whole = next(r for r in rows if r["system"] == row["system"])
         print(
-            f"{row['system']:<10}{row['form']:<16}{row['gmac']:>8.2f}"
+            f"{row['system']:<16}{row['form']:<16}{row['gmac']:>8.2f}"
             f"{row['gmac'] / whole['gmac']:>7.1%}{row['seconds']:>8.3f}"
             f"{row['next_gmac']:>11.3f}{row['next_seconds']:>8.3f}"
         )

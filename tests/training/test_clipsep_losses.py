@@ -69,9 +69,9 @@ def test_mean_activations(batch: dict[str, Tensor], published: dict[str, float])
     ],
 )
 def test_nit(
-    batch: dict[str, Tensor], published: dict[str, float], name: str, choices: dict[str, float]
+    batch: dict[str, Tensor], published: dict[str, float], name: str, choices: dict[str, Any]
 ) -> None:
-    found = nit_loss(**batch, **choices)
+    found = nit_loss(*(batch[k] for k in ("logits", "noise", "sources", "mixture")), **choices)
     assert found.item() == pytest.approx(published[name], rel=1e-4)
 
 
