@@ -155,7 +155,8 @@ def _given(blocks: Samples, hop: int) -> Samples:
     """The recording's hop; every fifth time round is silence, others are softer or louder."""
     turn, index = divmod(hop, len(blocks))
     level = np.float32(0.0 if turn % 5 == 4 else 0.5 + turn % 5 / 4)
-    return blocks[index] * level
+    given: Samples = blocks[index] * level
+    return given
 
 
 def _tenth(took: NDArray[np.int64]) -> Tenth:
@@ -180,7 +181,8 @@ def _slope(tenths: Sequence[Tenth], hops: int) -> float:
 
 def _error_db(found: Samples, expected: Samples) -> float:
     error = float(np.sum(np.square(found.astype(float) - expected)))
-    return 10 * np.log10(max(error, 1e-30) / float(np.sum(np.square(expected.astype(float)))))
+    energy = float(np.sum(np.square(expected.astype(float))))
+    return 10 * math.log10(max(error, 1e-30) / energy)
 
 
 if __name__ == "__main__":

@@ -149,13 +149,15 @@ def test_a_full_disk_is_no_reason_to_stay_silent(
     full = replace(RUNNING, recording=Recorded("takes/now", 0, 0, "No space left on device"))
     install(checks=[DeviceLost("gone"), None], restarts=[None], last=full)
     plans: list[Any] = []
-    restart = module.LiveProcess.restart  # type: ignore[attr-defined]
+    double: Any = module.LiveProcess  # noqa: B009: what `install` put there
+    restart = double.restart
 
     def note(process: Any, plan: Any) -> Report:
         plans.append(plan)
-        return restart(process, plan)
+        report: Report = restart(process, plan)
+        return report
 
-    module.LiveProcess.restart = note  # type: ignore[method-assign]
+    double.restart = note
     soloist("live", "-m", toy, "--duration", "0.3", "--record", tmp_path)
     assert [plan.recording for plan in plans] == [None]
 

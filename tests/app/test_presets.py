@@ -9,12 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from soloist.app import live as live_module
 from soloist.app import presets
+from soloist.app.preset_keys import KEYS
 from soloist.runtime.errors import DeviceError
 from soloist.streaming.budget import LatencyBudget
 from soloist.streaming.counters import Counters
@@ -90,9 +92,13 @@ def test_what_is_saved_plays_the_same(
     play(soloist, saved, "--save-preset", again)
     assert again.read_bytes() == saved.read_bytes()
     first, second = plans
-    assert (first.conditioning == second.conditioning).all()
+    assert first.conditioning is not None and second.conditioning is not None
+    np.testing.assert_array_equal(first.conditioning, second.conditioning)
     # Devices by the names of those that were opened: the index 3 is another one tomorrow.
-    named = {"input_device": "USB Mic (2- Löwe), ALSA", "output_device": "Desk, ALSA"}
+    named: dict[str, Any] = {
+        "input_device": "USB Mic (2- Löwe), ALSA",
+        "output_device": "Desk, ALSA",
+    }
     assert replace(first, conditioning=None, **named) == replace(second, conditioning=None)
     assert second.state == {
         "limiter": 0.0,
@@ -258,4 +264,4 @@ def test_the_documented_preset_is_one(tmp_path: Path) -> None:
     text = (Path(__file__).parents[2] / "docs" / "live.md").read_text("utf-8")
     path = tmp_path / "it.toml"
     path.write_text(text.partition("```toml\n")[2].partition("```")[0])
-    assert {key.parameter for key in presets.KEYS.values()} == presets.read(path).keys()
+    assert {key.parameter for key in KEYS.values()} == presets.read(path).keys()

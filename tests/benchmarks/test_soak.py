@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from soloist.benchmarks import soak as module
+from soloist.benchmarks.environment import environment
 from soloist.benchmarks.soak import Tenth, soak, table
 from soloist.runtime.bundle import Bundle
 
@@ -17,7 +18,7 @@ def test_a_short_night(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(report["tenths"]) == 10
     for each in report["tenths"]:
         assert 0 < each["p50_us"] <= each["p99_us"] <= each["p999_us"] <= each["max_us"]
-    assert "3750 hops" in table({**report, "environment": module.environment()})
+    assert "3750 hops" in table({**report, "environment": environment()})
 
 
 def test_the_slope_is_the_growth_but_for_the_first_tenth() -> None:

@@ -24,7 +24,8 @@ Make = Callable[..., Any]
 
 def read(recorder: Recorder, track: str, part: str = "", suffix: str = "wav") -> Audio:
     path = Path(recorder.state.folder) / f"{track}{part}.{suffix}"
-    return soundfile.read(path, dtype="float32", always_2d=True)[0]
+    samples: Audio = soundfile.read(path, dtype="float32", always_2d=True)[0]
+    return samples
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-from ...app.presets import KEYS, read
+from ...app.preset_keys import KEYS
+from ...app.presets import read
 from .mutations import INTERESTING, damage
 
 SUFFIX = ".toml"
