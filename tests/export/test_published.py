@@ -13,7 +13,7 @@ from torch import nn
 
 from soloist.export.asked import Asked
 from soloist.export.graph import check_operators
-from soloist.export.systems import export_system
+from soloist.export.systems import export_system, open_whole
 from soloist.export.windowed import Windows
 from soloist.runtime.bundle import Bundle
 from soloist.runtime.errors import BundleError, QueryError
@@ -164,6 +164,21 @@ def test_labels_have_names_where_their_map_lies_there(run_folder: Any, tmp_path:
     (path.parent / "label_map.json").write_text('{"violin": 9}')
     with pytest.raises(QueryError, match="a label has the number 9, of 5"):
         export_system("labelsep", path, Asked(("violin",)), output, WINDOWS)
+
+
+def test_bertsep_takes_the_embeddings_that_training_read(run_folder: Any) -> None:
+    path = run_folder("bertsep")
+    table = {"violin": torch.randn(1, 256), "dog bark": torch.randn(1, 256)}
+    torch.save(table, path.parent / "bert_embeddings.pt")
+    whole = open_whole(path, Asked(("Dog bark",)), None)
+    assert (whole.names, whole.sample_rate) == (("Dog bark",), 16_000)
+    with pytest.raises(QueryError, match=r"'cello' is none of the 2 labels"):
+        open_whole(path, Asked(("cello",)), None)
+    torch.save(
+        {"violin": torch.randn(256), "dog": torch.randn(2)}, path.parent / "bert_embeddings.pt"
+    )
+    with pytest.raises(QueryError, match="holds no embeddings of labels"):
+        open_whole(path, Asked(("violin",)), None)
 
 
 @pytest.mark.parametrize(
