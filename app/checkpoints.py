@@ -43,6 +43,7 @@ def asked_of_checkpoint(
     embeddings: Sequence[str] | None,
     prompts: str,
     weights: str | None,
+    negatives: Sequence[str] | None = None,
 ) -> Asked:
     """The queries of a command line; files of embeddings have the name before their `=`, or theirs.
 
@@ -58,4 +59,4 @@ def asked_of_checkpoint(
         if name in files:
             raise SoloistError(f"two embeddings are called {name!r}; give NAME=FILE for one")
         files[name] = path
-    return Asked(tuple(queries or ()), files, prompts, weights)
+    return Asked(tuple(queries or ()), files, prompts, weights, tuple(negatives or ()))

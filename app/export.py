@@ -27,6 +27,7 @@ def export(
         list[str] | None,
         typer.Option(
             "--query",
+            "--positive",
             "-q",
             metavar="WORDS",
             callback=encodable,
@@ -34,22 +35,46 @@ def export(
             "'violin + 0.5*image:viola.jpg - speech'.",
         ),
     ] = None,
+    negative: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--negative",
+            metavar="WORDS",
+            callback=encodable,
+            help="What no sound asked for is like; repeat it. Published systems only.",
+        ),
+    ] = None,
     query_embedding: QueryEmbedding = None,
     prompts: Prompts = "photo",
     encoder_weights: EncoderWeights = None,
     advance: Annotated[
-        int, typer.Option(min=1, metavar="FRAMES", help="From one window to the next.")
-    ] = 16,
+        int | None,
+        typer.Option(
+            min=1, metavar="FRAMES", help="From one window to the next; else as it suits."
+        ),
+    ] = None,
     crossfade: Annotated[
-        int, typer.Option(min=0, metavar="FRAMES", help="In which windows take over.")
-    ] = 4,
+        int | None, typer.Option(min=0, metavar="FRAMES", help="In which windows take over.")
+    ] = None,
     lookahead: Annotated[
         int, typer.Option(min=0, metavar="FRAMES", help="Of a window, newer than those it gives.")
     ] = 0,
+    room: Annotated[
+        int | None,
+        typer.Option(
+            min=0, metavar="FRAMES", help="More of a window, so that players choose; slower."
+        ),
+    ] = None,
     whole: Annotated[
         bool,
-        typer.Option("--whole", help="All frames of a window, so that players choose; slower."),
+        typer.Option("--whole", help="All frames of a window; slower still."),
     ] = False,
+    window: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0, metavar="SECONDS", help="Length of a window, else training's; not all systems."
+        ),
+    ] = None,
     name: Annotated[
         str | None, typer.Option("--name", help="What the bundle calls itself; else SYSTEM.")
     ] = None,
@@ -71,13 +96,13 @@ def export(
     check_checkpoint(checkpoint)
     check_writable(output)
     text = _read(card) if card else None
-    asked = asked_of_checkpoint(query, query_embedding, prompts, encoder_weights)
+    asked = asked_of_checkpoint(query, query_embedding, prompts, encoder_weights, negative)
     spec = export_system(
         system,
         checkpoint,
         asked,
         output,
-        Windows(advance, crossfade, lookahead, whole),
+        Windows(advance, crossfade, lookahead, room, whole, window),
         name=name,
         card=text,
         precision=precision,

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from ..runtime.errors import QueryError
 
-IMAGE, FILE = "image:", "file:"
+IMAGE, SOUND, FILE = PREFIXES = ("image:", "sound:", "file:")
+"""A picture, a sound, an embedding: what may stand for words where a system takes it."""
 
 _SIGN = re.compile(r"\s([+-])(?=\s)")
 _WEIGHT = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*\*\s*")
@@ -27,17 +28,27 @@ class Asked:
         embeddings: further queries by name, with the file that holds what they became.
         prompts: name of what goes around the words, for encoders that take prompts.
         weights: file or folder with the encoder's weights; None: where its library finds them.
+        negatives: what no query is like, one term each.
     """
 
     queries: tuple[str, ...] = ()
     embeddings: Mapping[str, Path] = field(default_factory=dict)
     prompts: str = "photo"
     weights: str | None = None
+    negatives: tuple[str, ...] = ()
+
+    def terms(self, query: str) -> list[Term]:
+        """The :func:`terms` of one of the queries, and after them what no query is like."""
+        return [*terms(query), *self.unwanted()]
+
+    def unwanted(self) -> list[Term]:
+        """What no query is like."""
+        return [_term(text, text, wanted=False) for text in self.negatives]
 
 
 @dataclass(frozen=True)
 class Term:
-    """One thing that a query names: words, ``image:FILE`` or ``file:FILE``.
+    """One thing that a query names: words, or a file after one of :data:`PREFIXES`.
 
     ``weight`` is above zero, ``wanted`` False for what the sound is not like.
     """
@@ -56,18 +67,23 @@ def terms(query: str) -> list[Term]:
         QueryError: a term is empty or weighs nothing, or none is wanted.
     """
     parts = ["+", *_SIGN.split(f" {query} ")]
-    found = []
-    for sign, text in zip(parts[::2], parts[1::2], strict=True):
-        text = text.strip()
-        weight = _WEIGHT.match(text)
-        what = text[weight.end() :] if weight else text
-        amount = float(weight[1]) if weight else 1.0
-        if not what or not 0 < amount < 1e6:
-            raise QueryError(f"the query {query!r} has a part that says nothing: {text!r}")
-        found.append(Term(what, amount, sign == "+"))
+    found = [
+        _term(query, text, wanted=sign == "+")
+        for sign, text in zip(parts[::2], parts[1::2], strict=True)
+    ]
     if not any(term.wanted for term in found):
         raise QueryError(f"the query {query!r} says only what is not wanted")
     return found
+
+
+def _term(query: str, text: str, *, wanted: bool) -> Term:
+    text = text.strip()
+    weight = _WEIGHT.match(text)
+    what = text[weight.end() :] if weight else text
+    amount = float(weight[1]) if weight else 1.0
+    if not what or not 0 < amount < 1e6:
+        raise QueryError(f"the query {query!r} has a part that says nothing: {text!r}")
+    return Term(what, amount, wanted)
 
 
 def read_embedding(path: Path, size: int) -> NDArray[np.float32]:

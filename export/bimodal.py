@@ -77,6 +77,8 @@ def _wanted(
     network = checkpoint.network
     assert isinstance(network, BiModal)
     check_words([*asked.queries, *asked.embeddings])
+    if asked.negatives:
+        raise QueryError("bimodal's queries are texts as they are; it knows no negatives")
     try:
         phrases = _encode(network, path, asked)
         phrases |= {

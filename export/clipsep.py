@@ -25,7 +25,7 @@ from ..separators.log_picture import Geometry
 from ..separators.pit import PIT
 from ..separators.query_mix import mix
 from ..separators.whole_file import separate_whole
-from .asked import FILE, IMAGE, Asked, Term, read_embedding, terms
+from .asked import FILE, IMAGE, Asked, Term, read_embedding
 from .graph import conditioner_graph
 from .query_sources import EncoderSource, Source, bert_source, label_source
 from .whole import Progress, WholeFile
@@ -115,10 +115,11 @@ def _wanted(checkpoint: Checkpoint[nn.Module], path: Path, asked: Asked) -> _Wan
     check_words([*asked.queries, *asked.embeddings])
     source = _source(checkpoint, path, asked)
     size = _embedding_size(checkpoint.network)
-    embedded = {words: _embed(terms(words), source, size) for words in asked.queries}
+    embedded = {words: _embed(asked.terms(words), source, size) for words in asked.queries}
     embedded |= {name: read_embedding(file, size) for name, file in asked.embeddings.items()}
     queries = tuple(
-        _query(name, name in asked.queries, source, row) for name, row in embedded.items()
+        _query(name, asked.terms(name) if name in asked.queries else [], source, row)
+        for name, row in embedded.items()
     )
     rows = torch.from_numpy(np.stack(list(embedded.values())))
     with torch.no_grad():
@@ -127,7 +128,7 @@ def _wanted(checkpoint: Checkpoint[nn.Module], path: Path, asked: Asked) -> _Wan
 
 
 def _sources(network: PIT, asked: Asked) -> _Wanted:
-    if asked.queries or asked.embeddings:
+    if asked.queries or asked.embeddings or asked.negatives:
         raise QueryError("pit separates two sources that nobody can name; ask it for nothing")
     conditioning = network.sources.detach().numpy()
     queries = tuple(
@@ -171,9 +172,8 @@ def _embed_term(what: str, source: Source, size: int) -> Embedding:
     return row
 
 
-def _query(name: str, in_words: bool, source: Source, row: Embedding) -> Query:
-    parts = terms(name) if in_words else [Term(name, 1.0, True)]
-    positive = tuple(term.what for term in parts if term.wanted)
+def _query(name: str, parts: list[Term], source: Source, row: Embedding) -> Query:
+    positive = tuple(term.what for term in parts if term.wanted) or (name,)
     negative = tuple(term.what for term in parts if not term.wanted)
     return Query(name, positive, negative, source.encoder, digest(row))
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import warnings
+from collections.abc import Iterator
 
 import numpy as np
 import onnx
+import onnxscript
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -72,9 +75,21 @@ def window_graph(
     open_axes = [value.type.tensor_type.shape.dim[0].dim_param != "" for value in model.graph.input]
     if open_axes != [batch, True]:  # the exporter falls back on fixed numbers without a word
         raise BundleError("the graph takes one number of channels and queries only")
+    model = fold(model)
     check_operators(model)
     _set_default(model, conditioning)
     return model
+
+
+def fold(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy of a graph in which all is computed that depends on no input, however large it is."""
+    folded = onnxscript.ir.serde.deserialize_model(model)
+    everything = 1 << 30
+    with _quiet("onnxscript"):
+        onnxscript.optimizer.fold_constants(
+            folded, input_size_limit=everything, output_size_limit=everything
+        )
+    return onnxscript.ir.serde.serialize_model(folded)
 
 
 def check_operators(model: onnx.ModelProto) -> None:
@@ -111,24 +126,18 @@ def _trace(
     outputs: list[str],
     dynamic: tuple[dict[int, torch.export.Dim], ...],
 ) -> onnx.ModelProto:
-    log = logging.getLogger("torch.onnx")
-    level = log.level
-    log.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")  # the exporter warns about its own internals
-            program = torch.onnx.export(
-                module.eval(),
-                example,
-                input_names=inputs,
-                output_names=outputs,
-                dynamic_shapes=dynamic,
-                opset_version=OPSET,
-                dynamo=True,
-                verbose=False,
-            )
-    finally:
-        log.setLevel(level)
+    with _quiet("torch.onnx"), warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # the exporter warns about its own internals
+        program = torch.onnx.export(
+            module.eval(),
+            example,
+            input_names=inputs,
+            output_names=outputs,
+            dynamic_shapes=dynamic,
+            opset_version=OPSET,
+            dynamo=True,
+            verbose=False,
+        )
     assert program is not None  # as it is where dynamo is asked for
     model = program.model_proto
     for node in model.graph.node:  # the exporter's notes name files of the machine it ran on
@@ -137,3 +146,15 @@ def _trace(
     model.graph.ClearField("metadata_props")
     model.ClearField("metadata_props")
     return model
+
+
+@contextlib.contextmanager
+def _quiet(name: str) -> Iterator[None]:
+    """Inside, a logger says nothing but errors."""
+    log = logging.getLogger(name)
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(level)

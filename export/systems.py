@@ -12,7 +12,9 @@ from ..runtime.spec import Precision, Spec
 from ..separators.checkpoints import Checkpoint, load
 from ..separators.clipsep_family import MEMBERS
 from .asked import Asked
+from .audiosep import audiosep_model, audiosep_whole
 from .bimodal import bimodal_model, bimodal_whole
+from .clapsep import clapsep_model, clapsep_whole
 from .clipsep import clipsep_model, clipsep_whole
 from .solo import export_bundle
 from .whole import WholeFile
@@ -22,10 +24,20 @@ Builder = Callable[[Checkpoint[nn.Module], Path, Asked], WindowedModel]
 
 WholeBuilder = Callable[[Checkpoint[nn.Module], Path, Asked, float | None], WholeFile]
 
-WINDOWED: dict[str, Builder] = {**dict.fromkeys(MEMBERS, clipsep_model), "bimodal": bimodal_model}
+WINDOWED: dict[str, Builder] = {
+    **dict.fromkeys(MEMBERS, clipsep_model),
+    "bimodal": bimodal_model,
+    "clapsep": clapsep_model,
+    "audiosep": audiosep_model,
+}
 """Systems that hear whole clips, and what makes a windowed model of a checkpoint and queries."""
 
-WHOLE: dict[str, WholeBuilder] = {**dict.fromkeys(MEMBERS, clipsep_whole), "bimodal": bimodal_whole}
+WHOLE: dict[str, WholeBuilder] = {
+    **dict.fromkeys(MEMBERS, clipsep_whole),
+    "bimodal": bimodal_whole,
+    "clapsep": clapsep_whole,
+    "audiosep": audiosep_whole,
+}
 """Systems whose authors' inference of whole files is here, and what makes it of the same, with the
 threshold of binary masks; None means soft ones."""
 
@@ -48,7 +60,7 @@ def export_system(
     Args:
         system: one of :data:`SYSTEMS`.
         name: what the bundle calls itself; by default as the system.
-        precision: of the large weights of ``solo``.
+        precision: of the large weights, or of products with them; not every system has another.
 
     Returns:
         The spec that the bundle carries.
@@ -60,14 +72,12 @@ def export_system(
     if system not in SYSTEMS:
         raise BundleError(f"no system {system!r}; known: {', '.join(SYSTEMS)}")
     if system == "solo":
-        if asked.embeddings:
-            raise QueryError("solo takes its queries in words, with -q")
+        if asked.embeddings or asked.negatives:
+            raise QueryError("solo takes its queries in words, with -q; negatives when it plays")
         words = asked.queries
         return export_bundle(
             checkpoint, words, output, name=name or system, card=card, precision=precision
         )
-    if precision != "fp32":
-        raise BundleError(f"{system} is exported in fp32 only, not in {precision}")
     loaded = _load(checkpoint)
     if loaded.architecture != system:
         raise BundleError(
@@ -75,7 +85,9 @@ def export_system(
             f"use: soloist export {loaded.architecture}"
         )
     model = WINDOWED[system](loaded, checkpoint, asked)
-    return export_windowed(model, output, windows, name=name or system, card=card)
+    return export_windowed(
+        model, output, windows, name=name or system, card=card, precision=precision
+    )
 
 
 def open_whole(checkpoint: Path, asked: Asked, threshold: float | None) -> WholeFile:

@@ -47,9 +47,9 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 class Query:
     """One sound to separate, as it was baked in: one output stem.
 
-    `positive` are the words that name it (one or more), `negative` the words it is told apart from
-    (often none); `encoder` names the text encoder and `embedding_sha256` the digest of the
-    embedding that the words became, 64 lower-case hexadecimal digits.
+    `positive` are the words that name it, `negative` the words it is told apart from (often none);
+    either may be missing, but not both. `encoder` names the text encoder and `embedding_sha256` the
+    digest of the embedding that the words became, 64 lower-case hexadecimal digits.
     """
 
     name: str
@@ -62,7 +62,8 @@ class Query:
         _check(self.name.strip() != "", "a query's name", self.name, "some text")
         for text in (self.name, *self.positive, *self.negative, self.encoder):
             _check_text("a query", text)
-        _check(len(self.positive) > 0, f"query {self.name!r}: positive", (), "one word or more")
+        words = (*self.positive, *self.negative)
+        _check(len(words) > 0, f"query {self.name!r}: positive", (), "one word or more")
         _check_digest(f"query {self.name!r}: embedding_sha256", self.embedding_sha256)
 
 

@@ -64,7 +64,7 @@ class AudioSep(nn.Module):
         batch, bins, frames, _ = spectrogram.shape
         want = want or Span.whole(frames)
         heard = self._hear(spectrogram)
-        each = heard.repeat_interleave(len(conditioning), dim=0)  # the first block has shifts
+        each = heard.repeat_interleave(conditioning.shape[0], dim=0)  # the first block has shifts
         shifts = conditioning.repeat(batch, 1)[..., None, None]
         sizes = list(self.base.shifted.values())
         named = dict(zip(self.base.shifted, shifts.split(sizes, dim=1), strict=True))

@@ -85,7 +85,7 @@ def query(positive: Tensor | None, negative: Tensor | None = None) -> Tensor:
         ``(..., 1024)`` of length 1, zeros for a half that is missing.
 
     Raises:
-        ValueError: both are missing.
+        ValueError: both are missing, or there is nothing in either.
     """
     given = positive if positive is not None else negative
     if given is None:
@@ -93,4 +93,7 @@ def query(positive: Tensor | None, negative: Tensor | None = None) -> Tensor:
     if given.shape[-1] != DIMENSION:
         raise ValueError(f"an embedding of {given.shape[-1]} numbers; CLAP's have {DIMENSION}")
     halves = [torch.zeros_like(given) if half is None else half for half in (positive, negative)]
-    return functional.normalize(torch.cat(halves, dim=-1), dim=-1)
+    joined = torch.cat(halves, dim=-1)
+    if not joined.any(-1).all():
+        raise ValueError("a query of nothing but zeros asks for nothing")
+    return functional.normalize(joined, dim=-1)

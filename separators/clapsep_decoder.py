@@ -106,10 +106,9 @@ class SelfAttention(nn.Module):
 
     def forward(self, x: Tensor, want: Span) -> Tensor:
         """From all frames ``(batch, frames, 640)`` to those wanted."""
-        parts = [WIDTH, 2 * WIDTH]
-        weights, biases = self.in_proj_weight.split(parts), self.in_proj_bias.split(parts)
-        query = functional.linear(_frames(x, want), weights[0], biases[0])
-        key, value = functional.linear(x, weights[1], biases[1]).chunk(2, dim=-1)
+        weight, bias = self.in_proj_weight, self.in_proj_bias
+        query = functional.linear(_frames(x, want), weight[:WIDTH], bias[:WIDTH])
+        key, value = functional.linear(x, weight[WIDTH:], bias[WIDTH:]).chunk(2, dim=-1)
         heads = (part.unflatten(-1, (HEADS, -1)).transpose(1, 2) for part in (query, key, value))
         attended = attend(*heads)
         out: Tensor = self.out_proj(attended.transpose(1, 2).flatten(2))
@@ -186,7 +185,7 @@ class Decoder(nn.Module):
         Returns:
             ``(batch, queries, bins, want)`` in [0, 1].
         """
-        batch, queries = len(magnitude), len(conditioning)
+        batch, queries = magnitude.shape[0], conditioning.shape[0]
         sizes = [2 * skip.norm.normalized_shape[0] for skip in self._skips()]
         first, *films = conditioning.split(sizes, dim=-1)
         x = self.film(heard[-1], first)

@@ -47,6 +47,24 @@ class Span:
         return x[..., self.start - have.start : self.stop - have.start]
 
 
+class Cropped(nn.Module):
+    """A network for some frames of a window, as live play wants them.
+
+    Args:
+        network: ``forward(spectrogram, conditioning, want) -> masks``.
+        want: those frames.
+    """
+
+    def __init__(self, network: nn.Module, want: Span) -> None:
+        super().__init__()
+        self.network, self.want = network, want
+
+    def forward(self, spectrogram: Tensor, conditioning: Tensor) -> Tensor:
+        """Masks for the wanted frames."""
+        masks: Tensor = self.network(spectrogram, conditioning, self.want)
+        return masks
+
+
 def convolve(conv: nn.Conv2d, x: Tensor, want: Span) -> Tensor:
     """A 3x3 convolution, zero-padded at the borders of the whole map only.
 

@@ -166,7 +166,7 @@ def test_a_missing_key_is_named(key: str) -> None:
         (["queries", 0, "name"], "", "query's name"),
         (["queries", 1, "name"], "dog", "names that all differ"),
         (["queries", 1, "encoder"], "clap", "one and the same encoder"),
-        (["queries", 0, "positive"], [], "one word or more"),
+        (["queries", 1, "positive"], [], "one word or more"),
         (
             ["queries", 0, "positive"],
             "dog",
