@@ -101,7 +101,8 @@ class Engine:
             self._linked.apply(self._mixture, self._found)
         if self._chosen is not self._found:
             np.copyto(self._chosen, self._found[:, : self._chosen.shape[1]])
-        self._istft.synthesise(self._rows, self._frame)
+        if not self._istft.synthesise(self._rows, self._frame):
+            self._counters.faults += 1  # none is known that the guard lets through
         self._stft.advance()
 
     def _advance(self) -> Fault | None:
@@ -124,13 +125,17 @@ class Engine:
         counters = self._counters
         if fault == "late":
             counters.late += 1
+            # What a network remembers is kept over a short stall: it is nearer to what comes than
+            # nothing is. Not so once its masks are too old to be heard.
+            forgets = self._guard.expired
         else:
+            forgets = True
             counters.faults += 1
             counters.errors += fault == "error"
             counters.absurd += fault == "absurd"
-            if self._blocks is None:  # a window remembers nothing of the one before
-                with contextlib.suppress(Exception):
-                    self._session.reset()
+        if forgets and self._blocks is None:  # a window remembers nothing of the one before
+            with contextlib.suppress(Exception):
+                self._session.reset()
         refuge = self._refuge()
         # The residual comes after the stems; to the guard that is beyond the negatives, too.
         self._guard.hold(refuge if refuge < len(self.out) else self._found.shape[1])
@@ -149,4 +154,4 @@ class Engine:
         self._istft.reset()
         self._session.reset()
         self._guard.reset()
-        self._words.jump = True
+        self._words.reset()

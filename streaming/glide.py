@@ -26,6 +26,10 @@ class Glide:
         self._taken: Conditioning | None = None
         self._distance = self._step = np.zeros((0, 0), np.float32)
 
+    def reset(self) -> None:
+        """Forget the way: what was asked applies at once in the next step."""
+        self.jump, self._taken, self._left = True, None, 0
+
     def advance(self, session: HopSession) -> None:
         """Go one hop further."""
         asked = self.asked

@@ -36,7 +36,9 @@ class Guard:
     ) -> None:
         self._mixture, self._stems = mixture, stems
         self._good_mixture, self._good_stems = np.zeros_like(mixture), np.zeros_like(stems)
-        self._masks, self._power = np.zeros_like(stems), np.zeros(mixture.shape, np.float32)
+        # Complex, though powers are real: numpy would allocate to convert them. Their place serves
+        # for other products once the masks are found.
+        self._masks, self._power = np.zeros_like(stems), np.zeros_like(mixture)
         # One row a channel and query: for longer ones BLAS may wake threads.
         self._mixture_rows = [row.view(np.float32) for row in mixture]
         self._stem_rows = [[row.view(np.float32) for row in rows] for rows in stems]
@@ -47,6 +49,11 @@ class Guard:
         self._gone = self._hold + self._fade
         self._age = 0  # hops since the masks were found
         self._none_yet = True
+
+    @property
+    def expired(self) -> bool:
+        """Whether nothing of the last good masks is heard any more."""
+        return self._age >= self._gone
 
     def reset(self) -> None:
         """Forget the masks."""
@@ -78,17 +85,26 @@ class Guard:
             self._find_masks()
         self._age = min(self._age + 1, self._gone)
         level = min(1.0, (self._gone - self._age) / self._fade)
-        np.multiply(self._masks, self._mixture[:, None], out=self._stems)
-        np.multiply(self._stems, level, out=self._stems)
-        if level < 1.0 and refuge < self._stems.shape[1]:
-            self._stems[:, refuge] += (1.0 - level) * self._mixture
+        # Row by row: numpy multiplies arrays of other shapes by way of buffers that it allocates.
+        for mixture, masks, stems, share in zip(
+            self._mixture, self._masks, self._stems, self._power, strict=True
+        ):
+            for mask, stem in zip(masks, stems, strict=True):
+                np.multiply(mask, mixture, out=stem)
+                np.multiply(stem, level, out=stem)
+            if level < 1.0 and refuge < len(stems):
+                np.multiply(mixture, 1.0 - level, out=share)
+                np.add(stems[refuge], share, out=stems[refuge])
 
     def _find_masks(self) -> None:
-        mixture, power = self._good_mixture, self._power
-        np.abs(mixture, out=power)
-        np.multiply(power, power, out=power)
-        # Bins with next to nothing in them have next to no mask, instead of any.
-        np.add(power, 1e-6 * float(power.mean()) + 1e-20, out=power)
-        np.conjugate(mixture, out=mixture)
-        np.multiply(self._good_stems, mixture[:, None], out=self._masks)
-        np.divide(self._masks, power[:, None], out=self._masks)
+        for mixture, power, goods, masks in zip(
+            self._good_mixture, self._power, self._good_stems, self._masks, strict=True
+        ):
+            np.conjugate(mixture, out=power)
+            np.multiply(mixture, power, out=power)
+            # Bins with next to nothing in them have next to no mask, instead of any.
+            np.add(power, 1e-6 * float(power.real.mean()) + 1e-20, out=power)
+            np.conjugate(mixture, out=mixture)
+            for good, mask in zip(goods, masks, strict=True):
+                np.multiply(good, mixture, out=mask)
+                np.divide(mask, power, out=mask)

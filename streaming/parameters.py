@@ -8,6 +8,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 Unit = Literal["dB", "%", "switch"]
 
 SILENT_DB = -80.0
@@ -35,6 +37,8 @@ class Parameter:
 
     def checked(self, value: float) -> float:
         """The value, rounded if stepped; `ValueError` if it is out of range or no number."""
+        if not isinstance(value, int | float | np.number):
+            raise ValueError(f"{self.id}: found {value!r}, expected a number")
         value = float(round(value)) if self.stepped and math.isfinite(value) else float(value)
         if not self.minimum <= value <= self.maximum:
             raise ValueError(

@@ -58,7 +58,7 @@ class Processor:
     highest, so that it is heard ("dry"), or lowest ("silence"); with outputs "stems" it is
     residual.
 
-    The same samples come out whatever the blocks they went in by.
+    The same samples come out whatever the blocks they went in by, for the same promised `block`.
     """
 
     def __init__(
@@ -181,7 +181,8 @@ class Processor:
             chain.process(audio, out, changes)
 
     def separate(self, audio: Samples, stems: Samples) -> None:
-        """The stems of a block and no mix. Audio thread, prepared; in place of `process`.
+        """The stems of a block and no mix. Audio thread, prepared; in place of `process`, with a
+        `reset` between the two.
 
         `audio` is (frames, channels), `stems` takes (queries, frames, channels) float32, delayed
         by `latency_samples`.
@@ -210,8 +211,8 @@ class Processor:
     def set_block(self, block: int | None) -> None:
         """Fix the latency for the block size the host turns out to use; None if it varies.
 
-        Audio thread (it allocates nothing), prepared. Before the first samples this is as if
-        `prepare` had been told; later, the stream has one gap as long as the latency.
+        Audio thread (it allocates nothing as large as a block), prepared. Before the first samples
+        this is as if `prepare` had been told; later, the stream has one gap as long as the latency.
         """
         self._playing().rearm(block)
         self._block = block
@@ -280,7 +281,9 @@ class Processor:
 
     @property
     def state(self) -> dict[str, float]:
-        """All plain values by id, for `restore`: what a host saves with its session."""
+        """All plain values by id, for `restore`: what a host saves with its session, beside the
+        model and the words.
+        """
         return self._settings.values
 
     def restore(self, state: Mapping[str, float]) -> None:
@@ -333,8 +336,12 @@ class Processor:
         Control thread. The conditioning glides to the new one over 20 ms, and the network's memory
         goes on, so nothing jumps: see `Glide`.
 
-        `ValueError` for another number of queries, or of features than the bundle has.
+        Where nobody knows the present one, as in a bundle without a vocabulary of its own, the new
+        one applies at once. `ValueError` for another number of queries, or of features than the
+        bundle has, and for one that is not finite.
         """
+        if not np.isfinite(conditioning).all():
+            raise ValueError("found a conditioning that is not finite")
         size = self._source.conditioning_size if isinstance(self._source, Bundle) else None
         if size == 0:
             raise ValueError("this model's queries are folded into it and cannot be others")
@@ -385,11 +392,13 @@ class Processor:
             raise ValueError(
                 f"found blocks of {audio.shape} and {out.shape}, see Processor.process"
             )
+        if audio.dtype != np.float32 or out.dtype != np.float32:
+            raise ValueError(f"found samples of {audio.dtype} and {out.dtype}, expected float32")
 
     def _check_changes(self, changes: Sequence[Change], frames: int) -> None:
         last = 0
         for frame, parameter, value in changes:
-            if not last <= frame <= frames:
+            if not isinstance(frame, int | np.integer) or not last <= frame <= frames:
                 raise ValueError(
                     f"found a change at frame {frame} after one at {last}, in a block of {frames}"
                 )

@@ -68,6 +68,7 @@ class Separator:
         self._advance, self._lookahead = advance, lookahead
         self._made: WeakSet[Processor] = WeakSet()
         self._offline: dict[Outputs, Processor] = {}
+        self._latencies: dict[tuple[int, int | None], Latency] = {}
         words, unwanted = _words(*queries), _words(negatives)
         self.queries = words or tuple(query.name for query in self.bundle.spec.queries)
         self.negatives = unwanted
@@ -102,9 +103,13 @@ class Separator:
 
     def latency(self, rate: int, block: int | None = None) -> Latency:
         """How late `blocks` gives what it takes, in samples at `rate`, part by part."""
-        processor = self._for_recordings("mix")
-        processor.prepare(rate, block or 1, 1, block=block)
-        return processor.latency
+        key = (rate, block)
+        if key not in self._latencies:
+            processor = self.processor()
+            processor.prepare(int(rate), block or 1, 1, block=block)
+            self._latencies[key] = processor.latency
+            processor.release()
+        return self._latencies[key]
 
     def ask(self, *queries: str | Sequence[str], negatives: str | Sequence[str] = ()) -> None:
         """Ask for other words, as many as before; streams that play glide over to them.

@@ -107,6 +107,32 @@ def test_bad_samples_and_other_words_on_the_way(
     assert processor.counters.bad_input > 0
 
 
+@pytest.mark.parametrize("fault", ["numbers", "error"])
+def test_a_network_that_fails(
+    make_spec: Callable[..., Spec], noise: Callable[..., Audio], fault: str
+) -> None:
+    """Now and then for so long that its masks expire: found, held, faded, replaced, found again."""
+
+    class Failing(PassThroughSession):
+        steps = 0
+
+        def step(self) -> None:
+            super().step()
+            self.steps += 1
+            if self.steps % 9 > 3:
+                self.stems[0, 0, 5] = np.nan
+                if fault == "error":
+                    raise RuntimeError("out of memory, say")
+
+    processor = Processor(Failing(make_spec(queries=2, n_fft=2 * HOP, hop=HOP), channels=2))
+    processor.prepare(48_000, BLOCK, 2)
+    audio, out = noise(BLOCK, 2), np.zeros((BLOCK, 2), np.float32)
+    stays, most = traced(lambda _: processor.process(audio, out))
+    assert most < SMALL
+    assert stays < LASTING
+    assert processor.counters.faults > 30
+
+
 def test_a_network(toy_bundle: Callable[..., Any], noise: Callable[..., Audio]) -> None:
     bundle = toy_bundle(n_fft=2 * HOP, hop=HOP, queries=2).bundle
     processor = Processor(Session(bundle, channels=2, device="cpu"))

@@ -138,6 +138,8 @@ def test_changes_that_are_none_are_refused(processor: Processor) -> None:
         ([Change(9, "wet", 50.0), Change(3, "wet", 60.0)], "at frame 3 after one at 9"),
         ([Change(0, "loudness", 1.0)], "no parameter 'loudness'"),
         ([Change(0, "wet", 101.0)], "wet: found 101"),
+        ([Change(0, "wet", None)], "wet: found None, expected a number"),  # type: ignore[arg-type]
+        ([Change(0.5, "wet", 1.0)], "a change at frame 0.5"),  # type: ignore[arg-type]
     ):
         with pytest.raises(ValueError, match=message):
             processor.process(block, block, changes)

@@ -35,12 +35,12 @@ def processor(
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(st.integers(0, 700), min_size=1, max_size=20).filter(any))
+@given(st.lists(st.integers(0, 4096), min_size=1, max_size=20).filter(any))
 def test_any_partition_gives_the_same_samples(
     processor: Processor, play: Play, noise: Noise, blocks: list[int]
 ) -> None:
     """To the bit; blocks of nothing and blocks beyond the largest announced are among them."""
-    audio = noise(3000, channels=2)
+    audio = noise(9000, channels=2)
     processor.reset()
     whole = play(processor, audio)
     processor.reset()
@@ -328,6 +328,25 @@ def test_other_words_take_over_in_twenty_milliseconds_without_a_click(
     assert np.abs(np.diff(out)).max() < 1.01 * np.pi / 2 / 960
 
 
+def test_reset_ends_a_change_of_words(
+    recurrent: Callable[..., PassThroughSession],
+    make_spec: Callable[..., Spec],
+    play: Play,
+    noise: Noise,
+) -> None:
+    """In the middle of the glide: from the reset on it is as if the new words were the first."""
+    audio, words = noise(3000), np.array([[0.2]], np.float32)
+    fresh = Processor(PassThroughSession(make_spec()), conditioning=words)
+    fresh.prepare(48_000, 512, 1)
+    processor = Processor(PassThroughSession(make_spec(), weights=[0.9]))
+    processor.prepare(48_000, 512, 1)
+    play(processor, audio)
+    processor.set_conditioning(words)
+    play(processor, audio[:256])
+    processor.reset()
+    assert (play(processor, audio) == play(fresh, audio)).all()
+
+
 def test_negatives_compete_and_are_heard_as_residual(
     make_spec: Callable[..., Spec], play: Play, noise: Noise, error_db: ErrorDb
 ) -> None:
@@ -428,6 +447,16 @@ def test_says_what_a_caller_did_wrong(
     ):
         with pytest.raises(ValueError, match="found blocks of"):
             processor.process(audio, out)
+    others: list[tuple[Any, Any]] = [
+        (block.astype(np.float64), block),
+        (block, np.zeros((8, 1), np.int16)),
+        (block.astype(np.complex64), block),
+    ]
+    for audio, out in others:
+        with pytest.raises(ValueError, match="found samples of"):
+            processor.process(audio, out)
+    with pytest.raises(ValueError, match="not finite"):
+        processor.set_conditioning(np.array([[np.nan]], np.float32))
     processor.release()
     with pytest.raises(ValueError, match="before prepare"):
         processor.process(block, block)
