@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..runtime.bundle import Bundle
 from ..runtime.errors import SoloistError
-from ..runtime.queries import conditioning_for
+from ..runtime.queries import are_baked, conditioning_for
 from ..separators.encoders import load_encoder
 from ..streaming.offline import separate_array
 from ..streaming.processor import Processor
@@ -52,11 +52,14 @@ def _scores(
     bundle: Bundle, mixtures: Sequence[Mixture], root: Path, device: str
 ) -> Iterator[Score]:
     words = sorted({mixture.query for mixture in mixtures})
-    rows = conditioning_for(bundle, words, load=load_encoder)
-    conditionings = dict(zip(words, rows, strict=True))
-    processor = Processor(bundle, device=device, conditioning=conditionings[words[0]][None])
+    baked = are_baked(bundle, words)
+    rows = () if baked else conditioning_for(bundle, words, load=load_encoder)
+    conditionings = {} if baked else dict(zip(words, rows, strict=True))
+    first = None if baked else conditionings[words[0]][None]
+    processor = Processor(bundle, device=device, conditioning=first)
     for mixture in mixtures:
-        processor.set_conditioning(conditionings[mixture.query][None])
+        if not baked:
+            processor.set_conditioning(conditionings[mixture.query][None])
         mix, target = render(mixture, root)
         output = separate_array(processor, mix[:, None].astype(np.float32), RATE)[:, 0]
         yield _score(mixture, mix, target, output)

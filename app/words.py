@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..runtime.bundle import Bundle
-from ..runtime.queries import conditioning_for
+from ..runtime.queries import are_baked, conditioning_for
 from ..separators.encoders import load_encoder
 
 
@@ -26,7 +26,7 @@ def asked_of(bundle: Bundle, query: list[str] | None, unwanted: list[str] | None
     Raises `QueryError` for words that cannot be used.
     """
     words = query or [baked.name for baked in bundle.spec.queries]
-    if not query and not unwanted:
+    if not unwanted and are_baked(bundle, words):
         return Asked(words, None, 0)
     conditioning = conditioning_for(bundle, words, unwanted or (), load=load_encoder)
     return Asked(words, conditioning, len(unwanted or ()))

@@ -21,6 +21,7 @@ __all__ = [
     "Loader",
     "TextEncoder",
     "Vocabulary",
+    "are_baked",
     "baked_conditioning",
     "check_words",
     "conditioning_for",
@@ -75,6 +76,15 @@ def conditioning_for(
             "export it again with yours"
         )
     return bundle.conditioner(_embeddings(bundle, [*queries, *negatives], load))
+
+
+def are_baked(bundle: Bundle, queries: Sequence[str]) -> bool:
+    """Whether these are the words that the bundle was exported with, in their order.
+
+    They need no conditioning, and some bundles take no others.
+    """
+    baked = [normalised(query.name) for query in bundle.spec.queries]
+    return [normalised(words) for words in queries] == baked
 
 
 def baked_conditioning(bundle: Bundle) -> NDArray[np.float32] | None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..runtime.bundle import Bundle
 from ..runtime.errors import QueryError
-from ..runtime.queries import Loader, conditioning_for
+from ..runtime.queries import Loader, are_baked, conditioning_for
 from .latency import Latency
 from .offline import separate_array
 from .processor import Mode, Outputs, Processor
@@ -72,7 +72,8 @@ class Separator:
         words, unwanted = _words(*queries), _words(negatives)
         self.queries = words or tuple(query.name for query in self.bundle.spec.queries)
         self.negatives = unwanted
-        self._conditioning = self._condition(self.queries, unwanted) if words or unwanted else None
+        baked = not unwanted and are_baked(self.bundle, self.queries)
+        self._conditioning = None if baked else self._condition(self.queries, unwanted)
 
     def __call__(self, audio: Audio, rate: int) -> Samples:
         """Separate a recording: as long as it was, aligned with it to the sample."""

@@ -120,3 +120,19 @@ def test_summary_is_arithmetic() -> None:
     assert report["si_sdri_mean"] == 4.0
     assert report["si_sdri_median"] == 2.0
     assert report["by_class"]["dog"]["si_sdri_mean"] == 1.5  # type: ignore[index]
+
+
+def test_a_model_of_its_own_words_only(
+    soloist: Run, windowed_toy: Callable[..., Any], mixtures: Path
+) -> None:
+    """It has no way to take words, but those it was made for need none."""
+    model = str(windowed_toy().path)
+    lines = mixtures.read_text().splitlines()
+    mixtures.write_text("\n".join(lines[:2]) + "\n")
+    result = evaluated(soloist, model, mixtures, "--json", "-")
+    assert result.code == 0
+    assert json.loads(result.out)["n"] == 1
+    mixtures.write_text("\n".join(lines[:3]) + "\n")
+    result = evaluated(soloist, model, mixtures, "--json", "-")
+    assert result.code == 2
+    assert "takes no words but those it was exported with (dog)" in result.err

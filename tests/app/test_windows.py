@@ -80,3 +80,16 @@ def test_info_says_how_it_plays(soloist: Run, model: str) -> None:
     assert "latency         16.00 ms (256 samples)" in text
     facts = json.loads(soloist("info", model, "--device", "cpu", "--json").out)
     assert facts["block_latency_samples"]["64"] == 256 - 16
+
+
+def test_its_own_words_may_be_asked_for(soloist: Run, model: str, recording: Make) -> None:
+    source = recording(rate=16000, subtype="FLOAT")
+    outputs = []
+    for words in ([], ["-q", "Dog"]):
+        target = source.with_name(f"own{len(words)}.wav")
+        assert soloist("separate", source, target, "-m", model, *words).code == 0
+        outputs.append(soundfile.read(target)[0])
+    np.testing.assert_array_equal(*outputs)
+    run = soloist("separate", source, source.with_name("x.wav"), "-m", model, "-q", "rain")
+    assert run.code == 2
+    assert "takes no words but those it was exported with (dog)" in run.err
