@@ -18,6 +18,8 @@ from .middle_fusion import MiddleFusion
 from .pit import PIT
 from .spectrogram import Spectrogram
 
+_MOST_LEVELS = 8  # they halve the picture's 256 rows to one
+
 
 @dataclass(frozen=True)
 class Member:
@@ -56,7 +58,9 @@ class Member:
         for name, value in facts.items():
             if arguments.get(name, value) != value:
                 raise ValueError(f"{name} is {value!r}, its train-args say {arguments[name]!r}")
-        return self.network(Geometry(_front(arguments), maps=maps, levels=len(halvings)), state)
+        geometry = Geometry(_front(arguments), maps=maps, levels=len(halvings))
+        _check_halves(geometry)
+        return self.network(geometry, state)
 
 
 class _BERTSep(Member):
@@ -87,6 +91,19 @@ MEMBERS: dict[str, Member] = {
     "clipsep": Member(lambda sizes, _: CLIPSep(sizes)),
 }
 """By name; the first that claims a state dict has it."""
+
+
+def _check_halves(geometry: Geometry) -> None:
+    """Every level halves both sides of the picture, and doubles what came back to the same size."""
+    if geometry.levels > _MOST_LEVELS:
+        raise ValueError(f"it has {geometry.levels} levels; expected {_MOST_LEVELS} at most")
+    frames, rows, step = geometry.front.frames, geometry.rows, 2**geometry.levels
+    if frames % step or rows % step:
+        raise ValueError(
+            f"a clip of audio_len {geometry.front.clip} has {frames} frames with hop_len "
+            f"{geometry.front.hop}, in {rows} rows; its {geometry.levels} levels need multiples of "
+            f"{step}"
+        )
 
 
 def _front(arguments: Arguments) -> Spectrogram:

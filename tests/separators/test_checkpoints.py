@@ -107,6 +107,8 @@ def test_the_run_folder_says_how_it_was_trained(
         ('{"binary_mask": false}', "binary_mask is True, its train-args say False"),
         ('{"audio_rate": "16000"}', "expected positive whole numbers"),
         ('{"win_len": 512}', "a window as long as the transform"),
+        ('{"audio_len": 40000}', "157 frames with hop_len 256.* 5 levels need multiples of 32"),
+        ('{"hop_len": 500}', "132 frames with hop_len 500.* need multiples of 32"),
     ],
 )
 def test_arguments_that_cannot_be(
@@ -115,6 +117,13 @@ def test_arguments_that_cannot_be(
     torch.save(clipsep, tmp_path / "model.pt")
     (tmp_path / "train-args.json").write_text(text)
     with pytest.raises(ValueError, match=complaint):
+        separators.load(tmp_path / "model.pt")
+
+
+def test_levels_that_cannot_halve_the_picture(clipsep: dict[str, Tensor], tmp_path: Path) -> None:
+    kernels = {f"sound_net.more{n}.weight": torch.zeros(1, 1, 4, 4) for n in range(4)}
+    torch.save({**clipsep, **kernels}, tmp_path / "model.pt")
+    with pytest.raises(ValueError, match="it has 9 levels; expected 8 at most"):
         separators.load(tmp_path / "model.pt")
 
 
