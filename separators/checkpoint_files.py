@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path, PureWindowsPath
 from typing import Any
@@ -40,21 +41,30 @@ def read_file(path: Path) -> Any:
     """
     try:
         check_file(path)
-        with torch.serialization.safe_globals(_HARMLESS):
+        with torch.serialization.safe_globals(_HARMLESS), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a pickle's protocol, with a path of torch's own
             saved = torch.load(path, map_location="cpu", weights_only=True)
         check_content(saved)
         return saved
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror or error}") from error
     except Exception as error:  # zip and pickle faults share no base class
-        refused = re.search(r"GLOBAL ([\w.]+)", str(error))
+        refused = _refused(str(error))
         if refused:
             raise ValueError(
-                f"{path} cannot be read without running code from it ({refused[1]}), which Soloist "
+                f"{path} cannot be read without running code from it ({refused}), which Soloist "
                 "never does; save its state_dict alone, with torch.save"
             ) from error
         reason = str(error).partition("\n")[0][:160]
         raise ValueError(f"{path} is no checkpoint that torch can read ({reason})") from error
+
+
+def _refused(fault: str) -> str:
+    """What torch would not do, of its advice on how to do it all the same; "" for other faults."""
+    name = re.search(r"GLOBAL ([\w.]+)", fault)
+    if name:
+        return name[1]
+    return fault.partition("WeightsUnpickler error:")[2].strip().partition("\n")[0][:160]
 
 
 def unwrap(saved: object) -> State | None:
