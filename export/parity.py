@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..runtime.bundle import Bundle
+from ..runtime.errors import BundleError
 from ..runtime.ort import open_cpu
 from ..runtime.session import Session
 from ..separators.columns import Span
@@ -50,6 +51,9 @@ def parity(
     Returns:
         ``max_abs``: the largest difference of any number; ``snr_db``: energy of torch's stems over
         the energy of the difference, dB.
+
+    Raises:
+        BundleError: a figure is not finite.
     """
     bundle = Bundle.open(path)
     session = Session(bundle, channels=2, device="cpu", conditioning=conditioning)
@@ -66,10 +70,10 @@ def parity(
         session.spectrum[:] = spectrum.numpy()
         session.step()
         difference = session.stems - expected[:, :, 0].numpy()
-        worst = max(worst, float(np.abs(difference).max()))
+        worst = float(np.maximum(worst, np.abs(difference).max()))  # a NaN stays
         error += float(np.square(difference).sum())
         energy += float(expected.square().sum())
-    return {"max_abs": worst, "snr_db": float(10 * np.log10(energy / (error + 1e-30)))}
+    return _figures(worst, error, energy)
 
 
 @torch.no_grad()
@@ -93,6 +97,9 @@ def window_parity(
     Returns:
         ``max_abs``: the largest difference of any mask; ``snr_db``: energy of torch's masked
         spectrograms over the energy of the difference, dB.
+
+    Raises:
+        BundleError: a figure is not finite.
     """
     session = open_cpu(path)
     generator = torch.Generator().manual_seed(seed)
@@ -108,7 +115,17 @@ def window_parity(
         (masks,) = session.run(["masks"], given)
         difference = masks - expected
         heard = spectrogram[:, :, span.start : span.stop].square().sum(-1).numpy()[:, None]
-        worst = max(worst, float(np.abs(difference).max()))
+        worst = float(np.maximum(worst, np.abs(difference).max()))  # a NaN stays
         error += float((np.square(difference).sum(-1) * heard).sum())
         energy += float((np.square(expected).sum(-1) * heard).sum())
-    return {"max_abs": worst, "snr_db": float(10 * np.log10(energy / (error + 1e-30)))}
+    return _figures(worst, error, energy)
+
+
+def _figures(worst: float, error: float, energy: float) -> dict[str, float]:
+    figures = {"max_abs": worst, "snr_db": float(10 * np.log10((energy + 1e-30) / (error + 1e-30)))}
+    if not np.isfinite(list(figures.values())).all():
+        raise BundleError(
+            f"network and bundle give numbers that are not finite (max_abs {worst}); no bundle is "
+            "written, use another checkpoint or precision"
+        )
+    return figures

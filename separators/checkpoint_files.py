@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
@@ -29,6 +29,7 @@ _HARMLESS: list[Any] = [
     np.dtype,
     *(type(np.dtype(kind)) for kind in ("f4", "f8", "i4", "i8", "?")),
 ]
+_LISTED = 5  # of the keys that do not fit
 _MOST_ARGUMENTS = 1 << 20  # bytes; the published ones have about 2,000
 
 
@@ -119,7 +120,8 @@ def fill(network: nn.Module, state: State) -> None:
     """Loads every tensor into the network, which must have exactly those keys and shapes.
 
     Raises:
-        ValueError: keys are missing, unknown, or of another shape; with the list.
+        ValueError: keys are missing, unknown, or of another shape; with the list. Or numbers are
+            not finite.
     """
     wanted = {key: tuple(value.shape) for key, value in network.state_dict().items()}
     found = {key: tuple(value.shape) for key, value in state.items()}
@@ -133,10 +135,28 @@ def fill(network: nn.Module, state: State) -> None:
         ),
     ]
     if faults:
-        some = ", ".join(f"{fault:.100}" for fault in sorted(faults)[:5])
-        shown = "".join(letter if letter.isprintable() else "?" for letter in some)
-        raise ValueError(f"{len(faults)} keys do not fit: {shown}")
+        raise ValueError(unfit(faults))
+    check_finite(state)
     network.load_state_dict(dict(state))
+
+
+def unfit(faults: Collection[str]) -> str:
+    """One line about keys that do not fit, the first few by name."""
+    some = ", ".join(f"{fault:.100}" for fault in sorted(faults)[:_LISTED])
+    shown = "".join(letter if letter.isprintable() else "?" for letter in some)
+    count = "1 key does not fit" if len(faults) == 1 else f"{len(faults)} keys do not fit"
+    more = f", and {len(faults) - _LISTED} more" if len(faults) > _LISTED else ""
+    return f"{count}: {shown}{more}"
+
+
+def check_finite(state: State) -> None:
+    """Raises ``ValueError`` naming the first tensor with NaN or infinity in it."""
+    for key, tensor in state.items():
+        if not torch.isfinite(tensor).all():
+            raise ValueError(
+                f"{key:.100} holds numbers that are not finite; training went astray, or the file "
+                "is damaged"
+            )
 
 
 def size(state: State, key: str, axis: int) -> int:

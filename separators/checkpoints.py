@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from torch import nn
 
-from .checkpoint_files import fill, read_arguments, read_file, unwrap
+from .checkpoint_files import check_finite, fill, read_arguments, read_file, unwrap
 from .published import PUBLISHED
 from .solo import Solo, SoloConfig, check_sizes
 
@@ -45,8 +45,8 @@ def load(path: Path) -> Checkpoint[nn.Module]:
     read where there is one.
 
     Raises:
-        ValueError: it can be read only by running code from it, it is of no known system, or its
-            keys are not exactly those of the network.
+        ValueError: it can be read only by running code from it, it is of no known system, its
+            keys are not exactly those of the network, or weights are not finite.
     """
     path = Path(path)
     saved = read_file(path)
@@ -80,6 +80,7 @@ def _our_own(path: Path, saved: Mapping[str, Any], digest: str) -> Checkpoint[nn
     try:
         config = SoloConfig(**saved["config"])
         check_sizes(config, saved["weights"])  # before the network takes memory
+        check_finite(saved["weights"])
         network = Solo(config)
         network.load_state_dict(saved["weights"])
         facts = saved["facts"]

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from .checkpoint_files import Arguments, State, read_file, unwrap
+from .checkpoint_files import Arguments, State, read_file, unfit, unwrap
 from .clap import CLAP, FILES
 from .clapsep import CLAPSep
 from .htsat import merged
@@ -87,4 +87,4 @@ def _check_changes(own: State, given: State) -> None:
             parts = [f"{layer}.{part}" for part in ("lora_A", "lora_B", "bias")]
             missing += [part for part in parts if part not in given]
     if missing:
-        raise ValueError(f"{len(missing)} keys do not fit: missing {', '.join(sorted(missing))}")
+        raise ValueError(unfit([f"missing {key}" for key in missing]))

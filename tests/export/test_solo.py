@@ -76,6 +76,16 @@ def whole_file(network: Solo, audio: NDArray[np.float32], words: torch.Tensor) -
     return front.synthesise(torch.view_as_complex(stems[0]))[:, : len(audio)]
 
 
+def test_a_bundle_of_nan_is_not_written(checkpoint: Path, tmp_path: Path) -> None:
+    trained = torch.load(checkpoint)
+    for tensor in trained["weights"].values():
+        tensor.mul_(1e30)  # finite, and their products are not
+    torch.save(trained, tmp_path / "solo.pt")
+    with pytest.raises(BundleError, match="not finite"):
+        export_bundle(tmp_path / "solo.pt", ["rain"], tmp_path / "solo.onnx")
+    assert not (tmp_path / "solo.onnx").exists()
+
+
 def test_parity_is_measured_and_stored(bundle: Bundle) -> None:
     assert bundle.spec.parity["max_abs"] <= 1e-4
     assert bundle.spec.parity["snr_db"] >= 90

@@ -143,6 +143,28 @@ def test_keys_that_do_not_fit_are_listed(clipsep: dict[str, Tensor], tmp_path: P
         assert fault in str(error.value)
 
 
+def test_a_long_list_is_cut_and_one_key_is_one(clipsep: dict[str, Tensor], tmp_path: Path) -> None:
+    for unknown, complaint in (
+        (1, r"1 key does not fit: unknown k0$"),
+        (7, r"7 keys do not fit: unknown k0, .* k4, and 2 more$"),
+    ):
+        extra = {f"k{number}": torch.zeros(1) for number in range(unknown)}
+        torch.save({**clipsep, **extra}, tmp_path / "model.pt")
+        with pytest.raises(ValueError, match=complaint):
+            separators.load(tmp_path / "model.pt")
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("-inf")])
+def test_weights_that_are_not_finite(
+    number: float, clipsep: dict[str, Tensor], tmp_path: Path
+) -> None:
+    bias = clipsep["frame_net.bias"].clone()
+    bias[2] = number
+    torch.save({**clipsep, "frame_net.bias": bias}, tmp_path / "model.pt")
+    with pytest.raises(ValueError, match=r"clipsep: frame_net\.bias holds numbers that are not"):
+        separators.load(tmp_path / "model.pt")
+
+
 class Trap:
     """Unpickling it writes a file."""
 

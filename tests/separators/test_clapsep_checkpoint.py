@@ -61,7 +61,7 @@ def test_a_checkpoint_that_holds_everything(tmp_path: Path) -> None:
 @pytest.mark.parametrize("part", ["lora_A", "lora_B", "bias"])
 def test_what_training_changed_must_be_there(part: str, path: Path) -> None:
     own = {key: tensor for key, tensor in OWN.items() if key != f"{LAYER}.{part}"}
-    with pytest.raises(ValueError, match=rf"1 keys do not fit: missing {LAYER}\.{part}"):
+    with pytest.raises(ValueError, match=rf"1 key does not fit: missing {LAYER}\.{part}"):
         CLAPSepCheckpoints().own(own, path)
 
 
