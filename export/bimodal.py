@@ -82,12 +82,12 @@ def _wanted(
     try:
         phrases = _encode(network, path, asked)
         phrases |= {
-            name: read_phrase(file, network.net_clap.text)
+            name: read_phrase(file, network.net_clap.text, network.config)
             for name, file in asked.embeddings.items()
         }
         with torch.no_grad():
             return network, phrases, condition(network, list(phrases.values()))
-    except (ImportError, OSError, RuntimeError, ValueError) as error:
+    except (ImportError, OSError, ValueError) as error:
         raise QueryError(str(error)) from error
 
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from .bimodal import BiModal
+from .bimodal import BiModal, BiModalConfig
 from .clap_text import ClapText
 from .clap_tokens import PAD, POSITIONS
 
@@ -63,7 +63,7 @@ def condition(network: BiModal, phrases: Sequence[Phrase]) -> Tensor:
     return network.condition(tokens, counts, torch.stack([p.embedding for p in phrases]))
 
 
-def read_phrase(path: Path, text: ClapText | None) -> Phrase:
+def read_phrase(path: Path, text: ClapText | None, config: BiModalConfig) -> Phrase:
     """Reads a query that was encoded elsewhere.
 
     Args:
@@ -71,15 +71,16 @@ def read_phrase(path: Path, text: ClapText | None) -> Phrase:
             ``hidden_pad`` (width), that of the padding, and ``text_embed`` (512); or one with
             ``input_ids`` (n), RoBERTa's token numbers from 0 to 2; or an ``.npy`` file of those.
         text: encodes token numbers; None where the checkpoint has no text branch.
+        config: sizes of the network that the query is for.
 
     Raises:
         ValueError: the file is none of these.
     """
     arrays = _read_arrays(path)
     if arrays.keys() >= {"hidden_tokens", "hidden_pad", "text_embed"}:
-        parts = [torch.from_numpy(arrays[k]) for k in ("hidden_tokens", "hidden_pad", "text_embed")]
-        _check_states(path, *parts)
-        return Phrase.of(*(part.float() for part in parts))
+        states = [arrays[key] for key in ("hidden_tokens", "hidden_pad", "text_embed")]
+        _check_states(path, config, *states)
+        return Phrase.of(*(torch.from_numpy(part.astype(np.float32)) for part in states))
     if "input_ids" not in arrays:
         raise ValueError(
             f"{path} holds {', '.join(sorted(arrays)) or 'nothing'}; expected input_ids, or "
@@ -108,20 +109,27 @@ def _read_arrays(path: Path) -> dict[str, np.ndarray]:
             return {"input_ids": loaded}
         with loaded:
             return {key: loaded[key] for key in loaded}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} cannot be read as .npy or .npz ({error})") from error
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+        reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+        raise ValueError(f"{path} cannot be read as .npy or .npz ({reason})") from error
 
 
-def _check_states(path: Path, tokens: Tensor, padding: Tensor, embedding: Tensor) -> None:
+def _check_states(
+    path: Path, config: BiModalConfig, tokens: np.ndarray, padding: np.ndarray, pooled: np.ndarray
+) -> None:
     fits = (
-        tokens.ndim == 2
+        tokens.shape[1:] == padding.shape == (config.words,)
         and 1 <= len(tokens) <= POSITIONS
-        and padding.shape == tokens.shape[1:]
-        and embedding.ndim == 1
+        and pooled.shape == (config.embedding,)
     )
     if not fits:
         raise ValueError(
-            f"{path}: hidden_tokens {tuple(tokens.shape)}, hidden_pad {tuple(padding.shape)} and "
-            f"text_embed {tuple(embedding.shape)} do not fit; expected (1 to {POSITIONS}, width), "
-            "(width,) and (512,)"
+            f"{path}: hidden_tokens {tokens.shape}, hidden_pad {padding.shape} and text_embed "
+            f"{pooled.shape} do not fit; expected (1 to {POSITIONS}, {config.words}), "
+            f"({config.words},) and ({config.embedding},)"
         )
+    for name, part in zip(
+        ("hidden_tokens", "hidden_pad", "text_embed"), (tokens, padding, pooled), strict=True
+    ):
+        if part.dtype.kind not in "fiu" or not np.isfinite(part).all():
+            raise ValueError(f"{path}: {name} holds {part.dtype}; expected finite real numbers")

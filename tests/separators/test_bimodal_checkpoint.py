@@ -154,9 +154,20 @@ def test_queries_come_from_files_too(network: BiModal, tmp_path: Path) -> None:
         hidden_pad=expected.tokens[-1].numpy(),
         text_embed=expected.embedding.numpy(),
     )
-    assert same(read_phrase(tmp_path / "ids.npy", text), expected)
-    assert same(read_phrase(tmp_path / "ids.npz", text), expected)
-    assert same(read_phrase(tmp_path / "states.npz", None), expected)
+    assert same(read_phrase(tmp_path / "ids.npy", text, network.config), expected)
+    assert same(read_phrase(tmp_path / "ids.npz", text, network.config), expected)
+    assert same(read_phrase(tmp_path / "states.npz", None, network.config), expected)
+
+
+SIZES = BiModalConfig(words=8, embedding=5)
+
+
+def states(width: int, embedding: int) -> dict[str, Any]:
+    return {
+        "hidden_tokens": np.zeros((3, width)),
+        "hidden_pad": np.zeros(width),
+        "text_embed": np.zeros(embedding),
+    }
 
 
 @pytest.mark.parametrize(
@@ -174,15 +185,24 @@ def test_queries_come_from_files_too(network: BiModal, tmp_path: Path) -> None:
             },
             "do not fit",
         ),
+        (states(7, 5), r"\(3, 7\).* do not fit; expected \(1 to 77, 8\), \(8,\) and \(5,\)"),
+        (states(8, 6), r"text_embed \(6,\) do not fit"),
+        (states(8, 5) | {"hidden_pad": np.full(8, np.nan)}, "hidden_pad holds .* expected finite"),
+        (states(8, 5) | {"text_embed": np.array(["a"] * 5)}, "text_embed holds <U1; expected"),
     ],
 )
 def test_files_that_are_no_query(arrays: dict[str, Any], complaint: str, tmp_path: Path) -> None:
     np.savez(tmp_path / "query.npz", **arrays)
     with pytest.raises(ValueError, match=complaint):
-        read_phrase(tmp_path / "query.npz", None)
+        read_phrase(tmp_path / "query.npz", None, SIZES)
 
 
 def test_a_file_that_is_no_array(tmp_path: Path) -> None:
     (tmp_path / "query.npy").write_text("violin")
     with pytest.raises(ValueError, match=r"cannot be read as \.npy or \.npz"):
-        read_phrase(tmp_path / "query.npy", None)
+        read_phrase(tmp_path / "query.npy", None, SIZES)
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"\(No such file or directory\)"):
+        read_phrase(tmp_path / "query.npz", None, SIZES)
