@@ -9,6 +9,9 @@ import typer
 from ..runtime.errors import QueryError
 from ..streaming.parameters import mixer_parameters
 
+PROMPTS = ("photo", "plain", "ensemble", "ensemble-4")
+"""As in separators/prompts.py, which needs torch."""
+
 
 def encodable(words: list[str] | None) -> list[str] | None:
     """The queries as they are. Raises `QueryError` where bytes came that are no UTF-8 text."""
@@ -26,6 +29,13 @@ def level(text: str) -> float:
         return GAIN.value(text)
     except ValueError as error:
         raise typer.BadParameter(str(error).partition(": ")[2]) from error
+
+
+def known_prompts(name: str) -> str:
+    """The name as it is, where prompts are called so."""
+    if name not in PROMPTS:
+        raise typer.BadParameter(f"{name!r} is none of {', '.join(PROMPTS)}")
+    return name
 
 
 Model = Annotated[
@@ -86,7 +96,12 @@ QueryEmbedding = Annotated[
     ),
 ]
 Prompts = Annotated[
-    str, typer.Option(help="What CLIP is told around the words: photo, plain or ensemble.")
+    str,
+    typer.Option(
+        callback=known_prompts,
+        metavar="|".join(PROMPTS),
+        help="What CLIP is told around the words.",
+    ),
 ]
 EncoderWeights = Annotated[
     str | None,

@@ -92,6 +92,8 @@ def separate(
     several = keep and gain is None and rest is None
     if offline:
         _refuse_live(unwanted=unwanted, block_size=block_size, advance=advance, lookahead=lookahead)
+        if device not in ("auto", "cpu"):
+            raise SoloistError(f"--offline runs on the CPU, not on {device!r}; leave --device out")
         whole = open_offline(model, query, query_embedding, prompts, encoder_weights, threshold)
         recording = read_audio(source)
         targets = _targets(target, whole.names, recording, several)

@@ -10,6 +10,8 @@ import soundfile
 
 torch = pytest.importorskip("torch", reason="--offline runs the networks themselves")
 
+from soloist.app import options  # noqa: E402
+from soloist.separators import prompts  # noqa: E402
 from soloist.separators.clipsep import CLIPSep  # noqa: E402
 from soloist.separators.linking import link  # noqa: E402
 from soloist.separators.log_picture import Geometry  # noqa: E402
@@ -126,6 +128,10 @@ def test_levels(soloist: Run, recording: Make, asked: list[str]) -> None:
     np.testing.assert_allclose(outputs["up"], gained, atol=1e-5)
 
 
+def test_prompts_are_those_of_the_encoder() -> None:
+    assert tuple(prompts.PROMPTS) == options.PROMPTS
+
+
 def test_what_cannot_be(soloist: Run, toy: str, recording: Make, asked: list[str]) -> None:
     source = recording()
     for line, complaint in (
@@ -133,6 +139,8 @@ def test_what_cannot_be(soloist: Run, toy: str, recording: Make, asked: list[str
         (["--offline", "-m", "nowhere.pt"], "no checkpoint 'nowhere.pt'"),
         ([*asked, "--advance", "16"], "--advance is of live play"),
         ([*asked, "--not", "dog"], "--not is of live play"),
+        ([*asked, "--device", "cuda"], "--offline runs on the CPU, not on 'cuda'"),
+        ([*asked, "--prompts", "nonsense"], "'nonsense' is none of photo, plain, ensemble"),
         (["-m", toy, "--threshold", "0.5"], "are for --offline"),
         (["--offline"], "no checkpoint 'solo'"),
     ):
