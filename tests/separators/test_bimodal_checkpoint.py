@@ -79,7 +79,7 @@ def test_the_text_branch_may_be_left_out(stored: dict[str, Tensor], tmp_path: Pa
 @pytest.mark.parametrize(
     ("lost", "extra", "complaint"),
     [
-        (f"{CLAP}text_projection.2.bias", None, f"1 keys do not fit: missing {CLAP}text_proj"),
+        (f"{CLAP}text_projection.2.bias", None, f"1 key does not fit: missing {CLAP}text_proj"),
         ("net_synthesizer.bias", None, "missing net_synthesizer.bias"),
         (None, f"{CLAP}fusion.weight", f"unknown {CLAP}fusion.weight"),
         (None, "net_sound.extra", "unknown net_sound.extra"),
