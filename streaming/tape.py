@@ -31,6 +31,8 @@ class Tape:
     def put(self, dry: Samples, stems: Samples) -> None:
         """Take `dry` (frames, channels) and `stems` (stems, frames, channels). Audio thread."""
         count, free = len(dry), self.capacity - (self._written - self._read)
+        if count == 0:  # a gap is told of with the frames after it, so there must be one
+            return
         if count > free or (self._losing and free < self.capacity):
             self._losing += count
             self.lost += count
