@@ -1,6 +1,7 @@
 """WAV files are whole at every moment, as libsndfile reads them."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -35,21 +36,26 @@ def test_nothing_is_replaced(tmp_path: Path) -> None:
     assert path.read_text() == "mine"
 
 
-@pytest.fixture
+@contextmanager
 def small_files() -> Iterator[None]:
-    """The system takes 1000 bytes a file, as a disk that is almost full would."""
+    """The system takes 1000 bytes a file, as a disk that is almost full would.
+
+    For as short as can be: the suite's own output may be a file, too.
+    """
     resource = pytest.importorskip("resource", reason="POSIX only")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1001, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_full_disk_leaves_a_whole_file(tmp_path: Path, small_files: None) -> None:
+def test_a_full_disk_leaves_a_whole_file(tmp_path: Path) -> None:
     path = tmp_path / "it.wav"
     audio = np.arange(2000, dtype=np.float32).reshape(-1, 2)
     writer = WavWriter(path, 48_000, 2)
-    with pytest.raises(OSError):
+    with small_files(), pytest.raises(OSError):
         writer.write(audio)
     writer.close()
     found = soundfile.read(path, dtype="float32")[0]
