@@ -15,7 +15,8 @@ from rich.live import Live
 from rich.text import Text
 
 from ..streaming.budget import LatencyBudget
-from ..streaming.meters import Meters, decibels
+from ..streaming.levels import decibels
+from ..streaming.meters import Meters
 from ..streaming.recorder import Recorded
 from ..streaming.report import Report
 from .console import people, say
@@ -43,10 +44,10 @@ def display() -> Iterator[Callable[[Report], None]]:
         nonlocal last
         if time.monotonic() - last >= _PLAIN_S:
             last = time.monotonic()
-            meters = _running(report.meters)
+            levels = _running(report.levels)
             say(
-                f"in {decibels(meters.input_peak):.1f} dBFS, "
-                f"out {decibels(meters.output_peak):.1f} dBFS, {_timing(meters)}"
+                f"in {decibels(levels.input.peak):.1f} dBFS, "
+                f"out {decibels(levels.output.peak):.1f} dBFS, {_timing(_running(report.meters))}"
             )
 
     yield now_and_then
@@ -55,12 +56,13 @@ def display() -> Iterator[Callable[[Report], None]]:
 def _meter_line(report: Report) -> Text:
     """Fits 80 columns."""
     meters, latency = _running(report.meters), _running(report.latency)
+    levels = _running(report.levels)
     p50, p99 = _load(meters)
     return Text.assemble(
         "in ",
-        _bar(meters.input_peak),
+        _bar(levels.input.peak),
         " out ",
-        _bar(meters.output_peak),
+        _bar(levels.output.peak),
         f" dB  load {p50} p99 {p99}  late {meters.overloads}  xruns {meters.xruns}",
         (f"  faults {meters.faults}" if meters.faults else "", "red"),
         f"  {latency.whole.ms:.2f} ms",

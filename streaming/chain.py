@@ -70,7 +70,7 @@ class Chain:
         self._max_block = max_block
         self._dry = DryPath(channels, max_block, path.latency.total, counters)
         self._stems = np.zeros((len(engine.out), max_block, channels), np.float32)
-        self.tap: Tap | None = None
+        self.taps: tuple[Tap, ...] = ()
         self._frame_ns = 1e9 / path.latency.sample_rate if realtime else 0.0
         self._overdue_ns = 0.0
 
@@ -113,8 +113,7 @@ class Chain:
             stems = self._stems[:, : end - start]
             self._path.process(clean, stems.swapaxes(0, 1))
             dry = self._dry.delay(clean)
-            tap = self.tap
-            if tap is not None:
+            for tap in self.taps:
                 tap(dry, stems)
             at = start
             while waiting < len(changes) and changes[waiting].frame < end:

@@ -26,6 +26,7 @@ from .budget import LatencyBudget, believable_frames
 from .counters import Counters
 from .devices import channel_map, common_rate, explain, find_device, portaudio, preflight
 from .duplex import BridgedStream, close, open_duplex, pair
+from .levels import LevelMeter
 from .meters import MeterBoard, Meters
 from .processor import Processor
 from .quiet import Quiet
@@ -84,6 +85,8 @@ class LiveStream:
             preflight(self.source, self.sink, sample_rate, *opened)
         self.block_size = block_size
         self.board = MeterBoard(self.sample_rate)
+        self.levels = LevelMeter(self.sample_rate, processor.queries, self.input_channels)
+        processor.add_tap(self.levels.put_stems)
         self.fault: Exception | None = None  # the first one a callback met
         self.processor = processor
         self._latency_hint = latency
@@ -150,11 +153,11 @@ class LiveStream:
             )
 
     def read_meters(self) -> Meters:
-        """Levels since the previous reading, timing and counts."""
+        """Timing and counts."""
         return self.board.read()
 
     def report(self) -> Report:
-        """All figures of the running stream at once; levels since the previous reading."""
+        """All figures of the running stream at once."""
         return Report(
             "running",
             Wiring(
@@ -169,6 +172,7 @@ class LiveStream:
             self.latency,
             self.read_meters(),
             self.counters,
+            self.levels.read(),
             fault=f"{type(self.fault).__name__}: {self.fault}" if self.fault else "",
         )
 
@@ -219,7 +223,7 @@ class LiveStream:
             if frames != self._learned:
                 self._learn(frames)
             self._process(indata, outdata)
-            board.measure(indata, outdata)
+            self.levels.put_devices(indata, outdata)
         except Exception as fault:
             outdata.fill(0.0)
             self._book_fault(fault)

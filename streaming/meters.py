@@ -1,4 +1,4 @@
-"""What a live stream measures about itself, handed from its callback to whoever looks.
+"""The time that a live stream's callbacks take, and what went wrong, for whoever looks.
 
 One writer (the audio thread), one reader (the main thread), no lock: every field is a number or an
 element of an array made beforehand, and Python's interpreter lock makes each store whole. A reader
@@ -7,11 +7,9 @@ that comes between two stores sees two figures of neighbouring blocks, which no 
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 # Blocks whose durations the percentiles look back on: 11 s of 128-frame blocks at 48 kHz.
 HISTORY = 4096
@@ -19,10 +17,8 @@ HISTORY = 4096
 
 @dataclass(frozen=True)
 class Meters:
-    """A reading. Peaks are of the time since the previous reading, counts since the start."""
+    """A reading. Counts are since the start."""
 
-    input_peak: float  # linear, 1.0 = full scale
-    output_peak: float
     block: int  # frames of the latest callback
     block_ms: float  # the time such a block lasts: what a callback may take
     callbacks: int
@@ -37,11 +33,6 @@ class Meters:
         return milliseconds / self.block_ms if self.block_ms else 0.0
 
 
-def decibels(peak: float) -> float:
-    """Linear full scale to dBFS; -inf for silence."""
-    return 20.0 * math.log10(peak) if peak > 0.0 else -math.inf
-
-
 class MeterBoard:
     """The counters behind `Meters`. The audio thread writes its fields, `read` looks at them."""
 
@@ -53,13 +44,6 @@ class MeterBoard:
         self.overloads = 0
         self.xruns = 0
         self.faults = 0
-        self._input_peak = 0.0
-        self._output_peak = 0.0
-
-    def measure(self, audio_in: NDArray[np.float32], audio_out: NDArray[np.float32]) -> None:
-        """Takes in the peaks of a block, (frames, channels) each. Audio thread."""
-        self._input_peak = max(self._input_peak, _peak(audio_in))
-        self._output_peak = max(self._output_peak, _peak(audio_out))
 
     def finish(self, frames: int, nanoseconds: int) -> None:
         """Books a callback of `frames` that took `nanoseconds`. Audio thread, last in the block."""
@@ -70,15 +54,11 @@ class MeterBoard:
         self.callbacks += 1
 
     def read(self) -> Meters:
-        """The figures now; starts new peaks. Main thread."""
-        input_peak, output_peak = self._input_peak, self._output_peak
-        self._input_peak = self._output_peak = 0.0
+        """The figures now. Main thread."""
         callbacks = self.callbacks
         taken = self._nanoseconds[: min(callbacks, HISTORY)] * 1e-6
         p50, p99 = np.percentile(taken, (50, 99)) if len(taken) else (0.0, 0.0)
         return Meters(
-            input_peak=input_peak,
-            output_peak=output_peak,
             block=self.block,
             block_ms=1e3 * self.block / self._sample_rate,
             callbacks=callbacks,
@@ -88,9 +68,3 @@ class MeterBoard:
             process_p50_ms=float(p50),
             process_p99_ms=float(p99),
         )
-
-
-def _peak(audio: NDArray[np.float32]) -> float:
-    # Two reductions instead of abs().max(), which would allocate an array in the callback.
-    # A NaN compares false in max() above and leaves the meter as it was.
-    return max(float(audio.max()), -float(audio.min())) if audio.size else 0.0

@@ -106,7 +106,7 @@ class Processor:
         self._session: HopSession | None = None
         self._pace: Pace = "wait"
         self._chain: Chain | None = None
-        self._tap: Tap | None = None
+        self._taps: tuple[Tap, ...] = ()
         self._channels = 0
         self._block: int | None = None
 
@@ -159,7 +159,7 @@ class Processor:
             max_block,
             realtime=realtime,
         )
-        self._chain.tap = self._tap
+        self._chain.taps = self._taps
         self._channels, self._block = channels, block
         self._chain.reset(block)
 
@@ -354,16 +354,18 @@ class Processor:
         if self._chain is not None:
             self._chain.set_conditioning(self._conditioning)
 
-    def set_tap(self, tap: Tap | None) -> None:
-        """Let `process` hand what it mixes to `tap` as well, piece by piece; None ends that.
+    def add_tap(self, tap: Tap) -> None:
+        """Let `process` hand what it mixes to `tap` as well, piece by piece, until `remove_tap`.
 
         `tap(input, stems)` is given float32 arrays (frames, channels), the input being as late as
         the stems, and (queries, frames, channels), both good until it returns. It is called on the
-        audio thread: it must neither wait nor raise. Any thread, any time.
+        audio thread: it must neither wait nor raise. Any thread, one at a time.
         """
-        self._tap = tap
-        if self._chain is not None:
-            self._chain.tap = tap
+        self._set_taps((*self._taps, tap))
+
+    def remove_tap(self, tap: Tap) -> None:
+        """Hand nothing to `tap` any more, if it was added. As `add_tap`."""
+        self._set_taps(tuple(each for each in self._taps if each != tap))
 
     def outlet(self, sample_rate: int, channels: int, max_frames: int) -> Mixer | Splitter:
         """What makes outputs of stems by these settings, for stems brought to another rate."""
@@ -372,6 +374,11 @@ class Processor:
         return Splitter(channels, max_frames)
 
     # --- within ----------------------------------------------------------------------------------
+
+    def _set_taps(self, taps: tuple[Tap, ...]) -> None:
+        self._taps = taps
+        if self._chain is not None:
+            self._chain.taps = taps
 
     def _playing(self) -> Chain:
         if self._chain is None:

@@ -107,11 +107,11 @@ class Recorder:
     def start(self) -> None:
         """Record what the processor plays from now on. Once."""
         self._thread.start()
-        self._processor.set_tap(self._tape.put)
+        self._processor.add_tap(self._tape.put)
 
     def close(self) -> None:
         """Write what is left and close the files, within a second; before `start`, undo them."""
-        self._processor.set_tap(None)
+        self._processor.remove_tap(self._tape.put)
         self._ending.set()
         if self._thread.ident is None:
             self._shut()
@@ -128,7 +128,7 @@ class Recorder:
             self._drain()
         except Exception as error:  # a full disk above all; whatever it is, audio goes on
             self._error = _reason(error)
-            self._processor.set_tap(None)
+            self._processor.remove_tap(self._tape.put)
         self._shut()
 
     def _drain(self) -> None:

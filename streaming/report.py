@@ -14,6 +14,7 @@ from typing import Literal
 from ..runtime.errors import SoloistError
 from .budget import LatencyBudget
 from .counters import Counters
+from .levels import Levels
 from .meters import Meters
 from .recorder import Recorded
 
@@ -37,8 +38,8 @@ class Wiring:
 class Report:
     """The state of a stream at one moment.
 
-    `wiring`, `latency`, `meters` and `counters` are there once it runs. `error` is what ended it,
-    if `stage` is "failed"; `fault` what a callback of ours met, if any did, as text.
+    `wiring`, `latency`, `meters`, `counters` and `levels` are there once it runs. `error` is what
+    ended it, if `stage` is "failed"; `fault` what a callback of ours met, if any did, as text.
     `recording` where one was asked for. `memory_locked`: none of it can be swapped out.
     """
 
@@ -47,6 +48,7 @@ class Report:
     latency: LatencyBudget | None = None
     meters: Meters | None = None
     counters: Counters | None = None
+    levels: Levels | None = None
     error: SoloistError | None = None
     fault: str = ""
     recording: Recorded | None = None

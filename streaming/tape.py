@@ -39,13 +39,7 @@ class Tape:
             return
         if self._losing:
             self._gap, self._losing = self._losing, 0
-        start = self._written % self.capacity
-        first = min(count, self.capacity - start)
-        self._frames[0, start : start + first] = dry[:first]
-        self._frames[1:, start : start + first] = stems[:, :first]
-        if first < count:
-            self._frames[0, : count - first] = dry[first:]
-            self._frames[1:, : count - first] = stems[:, first:]
+        write_round(self._frames, self._written, dry, stems)
         self._written += count
 
     def take_gap(self) -> int:
@@ -65,3 +59,16 @@ class Tape:
     def drop(self, count: int) -> None:
         """Let go of the `count` oldest frames. Reader."""
         self._read += count
+
+
+def write_round(frames: Samples, position: int, dry: Samples, stems: Samples) -> None:
+    """Lay `dry` and `stems`, as `Tape.put` takes them, into `frames` (1 + stems, capacity,
+    channels) from `position` on, round its end. At most `capacity` of them. Audio thread."""
+    count, capacity = len(dry), frames.shape[1]
+    start = position % capacity
+    first = min(count, capacity - start)
+    frames[0, start : start + first] = dry[:first]
+    frames[1:, start : start + first] = stems[:, :first]
+    if first < count:
+        frames[0, : count - first] = dry[first:]
+        frames[1:, : count - first] = stems[:, first:]

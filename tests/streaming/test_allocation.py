@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from soloist.runtime.session import PassThroughSession, Session
 from soloist.runtime.spec import Spec
 from soloist.streaming.chain import Change
+from soloist.streaming.levels import LevelMeter
 from soloist.streaming.processor import Outputs, Processor
 
 Audio = NDArray[np.float32]
@@ -139,6 +140,20 @@ def test_a_network(toy_bundle: Callable[..., Any], noise: Callable[..., Audio]) 
     processor.prepare(48_000, BLOCK, 2)
     audio, out = noise(BLOCK, 2), np.zeros((BLOCK, 2), np.float32)
     stays, most = traced(lambda _: processor.process(audio, out))
+    assert most < SMALL
+    assert stays < LASTING
+
+
+def test_levels(noise: Callable[..., Audio]) -> None:
+    meter = LevelMeter(48_000, 2, 2)
+    audio = noise(BLOCK, 2)
+    stems = np.stack([audio, audio])
+
+    def run(_: int) -> None:
+        meter.put_stems(audio, stems)
+        meter.put_devices(audio, audio)
+
+    stays, most = traced(run)
     assert most < SMALL
     assert stays < LASTING
 

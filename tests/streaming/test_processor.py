@@ -460,3 +460,31 @@ def test_says_what_a_caller_did_wrong(
     processor.release()
     with pytest.raises(ValueError, match="before prepare"):
         processor.process(block, block)
+
+
+def test_taps_hear_input_and_stems(make_spec: Callable[..., Spec], noise: Noise) -> None:
+    """Several at once, before `prepare` and after it; one that was removed hears nothing more."""
+    processor = Processor(PassThroughSession(make_spec(queries=2), channels=2))
+    heard: dict[str, list[tuple[Audio, Audio]]] = {"first": [], "second": []}
+
+    def first(dry: Audio, stems: Audio) -> None:
+        heard["first"].append((dry.copy(), stems.copy()))
+
+    def second(dry: Audio, stems: Audio) -> None:
+        heard["second"].append((dry.copy(), stems.copy()))
+
+    processor.add_tap(first)
+    processor.prepare(48_000, 256, 2, block=256)
+    audio, out = noise(256, channels=2), np.zeros((256, 2), np.float32)
+    processor.process(audio, out)
+    processor.add_tap(second)
+    processor.process(audio, out)
+    processor.remove_tap(first)
+    processor.remove_tap(first)  # again: nothing happens
+    processor.process(audio, out)
+    assert [len(calls) for calls in heard.values()] == [2, 2]
+    dry, stems = heard["second"][0]
+    delay = processor.latency_samples
+    np.testing.assert_array_equal(dry, np.concatenate([audio[-delay:], audio[:-delay]]))
+    assert stems.shape == (2, 256, 2)
+    np.testing.assert_allclose(stems.sum(axis=0), dry, atol=1e-6)  # all of it is in the two

@@ -16,7 +16,7 @@ import pytest
 
 from soloist.runtime.errors import DeviceError, DeviceLost, ProcessFault, SoloistError
 from soloist.streaming import process as module
-from soloist.streaming.meters import Meters
+from soloist.streaming.levels import Levels
 from soloist.streaming.plan import LivePlan
 from soloist.streaming.process import LiveProcess
 from soloist.streaming.report import Page, Report
@@ -37,13 +37,13 @@ def start(plan: LivePlan) -> Iterator[Start]:
         process.stop()
 
 
-def until(process: LiveProcess, holds: Callable[[Meters], bool]) -> Meters:
+def until(process: LiveProcess, holds: Callable[[Levels], bool]) -> Levels:
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
-        meters = process.check().meters
-        assert meters is not None
-        if holds(meters):
-            return meters
+        levels = process.check().levels
+        assert levels is not None
+        if holds(levels):
+            return levels
         time.sleep(0.01)
     raise AssertionError(f"not in time: {process.report()}")
 
@@ -53,8 +53,10 @@ def test_plays_and_tells(start: Start) -> None:
     assert report.wiring is not None and report.latency is not None
     assert (report.wiring.source, report.wiring.provider) == ("desk, Fake", "cpu")
     assert report.latency.processing.total == 128
-    meters = until(process, lambda m: abs(m.output_peak - 0.25) < 1e-3)
-    assert meters.input_peak == 0.5
+    levels = until(process, lambda levels: abs(levels.output.peak - 0.25) < 1e-3)
+    assert levels.input.peak == 0.5
+    stem, rest = levels.stems
+    assert (stem.peak, rest.peak) == pytest.approx((0.25, 0.25), abs=1e-3)
     last = process.stop()
     assert last.stage == "ended"
     assert last.counters is not None and last.counters.hops > 0
@@ -68,17 +70,17 @@ def test_two_devices_are_bridged(plan: LivePlan) -> None:
         report = process.start(dataclasses.replace(plan, input_device="mic", latency=0.5))
         assert report.latency is not None
         assert dict(report.latency.whole.parts)["clock bridge"] == 128 + 24_000
-        until(process, lambda m: abs(m.output_peak - 0.25) < 1e-3)
+        until(process, lambda levels: abs(levels.output.peak - 0.25) < 1e-3)
 
 
 def test_orders_reach_the_processor(start: Start) -> None:
     process, _ = start()
     process.set({"bypass": 1.0})
-    until(process, lambda m: m.output_peak == pytest.approx(0.5, abs=1e-4))
+    until(process, lambda levels: levels.output.peak == pytest.approx(0.5, abs=1e-4))
     process.set({"bypass": 0.0, "stem1.gain": -6.0206})
-    until(process, lambda m: m.output_peak == pytest.approx(0.125, abs=1e-4))
+    until(process, lambda levels: levels.output.peak == pytest.approx(0.125, abs=1e-4))
     process.set_conditioning(np.full((1, 8), -100.0, np.float32))
-    until(process, lambda m: m.output_peak < 1e-3)
+    until(process, lambda levels: levels.output.peak < 1e-3)
 
 
 def test_an_order_that_cannot_be_carried_out_is_told(start: Start) -> None:
@@ -130,7 +132,7 @@ def test_it_starts_again(start: Start, plan: LivePlan) -> None:
     os.kill(process._process.pid, signal.SIGKILL)
     report = process.restart(plan)
     assert report.latency == first.latency
-    until(process, lambda m: abs(m.output_peak - 0.25) < 1e-3)
+    until(process, lambda levels: abs(levels.output.peak - 0.25) < 1e-3)
 
 
 def test_it_does_not_outlive_its_parent(plan: LivePlan) -> None:

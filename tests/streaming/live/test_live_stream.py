@@ -19,7 +19,7 @@ from soloist.streaming import live as live_module
 from soloist.streaming.budget import believable_frames
 from soloist.streaming.devices import Device, channel_map
 from soloist.streaming.live import LiveStream
-from soloist.streaming.meters import HISTORY, MeterBoard, decibels
+from soloist.streaming.meters import HISTORY, MeterBoard
 from soloist.streaming.processor import Processor
 
 HOP = 128
@@ -199,17 +199,18 @@ def test_flags_and_levels_are_metered(open_stream: OpenStream) -> None:
     loud[3, 1] = -0.75
     for _ in range(5):
         stream._stream.block(loud)
-    meters = stream.read_meters()
-    assert meters.xruns == 1
-    assert meters.input_peak == 0.75
-    assert meters.output_peak == pytest.approx(0.75, abs=1e-5)
-    assert stream.read_meters().input_peak == 0.0  # peaks are since the last reading
+    assert stream.read_meters().xruns == 1
+    levels = stream.levels.read()
+    assert levels.input.peak == 0.75
+    assert levels.output.peak == pytest.approx(0.75, abs=1e-5)
+    stem, rest = levels.stems
+    assert (stem.peak, rest.peak) == pytest.approx((0.75, 0.0), abs=1e-5)
 
 
 def test_not_a_number_is_no_level(open_stream: OpenStream) -> None:
     stream = open_stream()
     stream._stream.block(np.full((64, 2), np.nan, np.float32))
-    assert stream.read_meters().input_peak == 0.0
+    assert stream.levels.read().input.peak == 0.0
     assert stream.counters.bad_input == 128
 
 
@@ -374,9 +375,3 @@ def test_overloads_and_percentiles() -> None:
     meters = board.read()
     assert (meters.process_p50_ms, meters.process_p99_ms) == (2.0, 2.0)
     assert meters.share_of_block(meters.process_p50_ms) == pytest.approx(0.2)
-
-
-def test_decibels() -> None:
-    assert decibels(1.0) == 0.0
-    assert decibels(0.5) == pytest.approx(-6.02, abs=0.01)
-    assert decibels(0.0) == -np.inf
