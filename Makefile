@@ -20,7 +20,7 @@ check: $(VENV)/.installed-dev
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.installed
-	$(BIN)/python -m soloist.benchmarks.latency $(ARGS)
+	$(BIN)/soloist bench $(ARGS)
 
 clean:
 	rm -rf $(VENV) build soloist.egg-info soloist-demo .mypy_cache .pytest_cache .ruff_cache

@@ -1,81 +1,134 @@
-"""`soloist bench`: what a model costs on this machine."""
+"""`soloist bench`: what models cost on this machine, as a table, as JSON and as a page.
+
+One way through: settings are measured, what was found is a `Run`, and a `Run` is shown.
+"""
 
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
-from ..runtime.bundle import Bundle
+from ..benchmarks.results import read_run
+from ..benchmarks.statistics import PERCENTILES
 from ..runtime.errors import SoloistError
-from ..runtime.spec import Spec
-from .console import say
-from .options import SHIPPED, Device, Json
+from .bench_run import measured
+from .bench_view import show
+from .console import emit_json, say, to_json
+from .options import SHIPPED
+from .outputs import check_writable, write_text
 
 
-def numbers(text: str) -> str:
-    """Numbers of at least 1 with commas between them, as the benchmarks take them."""
+def numbers(text: str) -> list[int]:
+    """Numbers of at least 1 with commas between them."""
     if not re.fullmatch(r"[1-9]\d*(,[1-9]\d*)*", text):
         raise typer.BadParameter(f"found {text!r}, expected numbers such as 1,2,4")
-    return text
+    return sorted({int(number) for number in text.split(",")})
+
+
+def names(text: str) -> list[str]:
+    """Names with commas between them, each once."""
+    found = [name.strip() for name in text.split(",")]
+    if not all(found):
+        raise typer.BadParameter(f"found {text!r}, expected names such as cpu,cuda")
+    return list(dict.fromkeys(found))
+
+
+def known_percentile(name: str | None) -> str | None:
+    """The name as it is, where a percentile is called so."""
+    if name is not None and name not in PERCENTILES:
+        raise typer.BadParameter(f"{name!r} is none of {', '.join(PERCENTILES)}")
+    return name
+
+
+def _list(option: str, help: str, metavar: str = "N,...") -> Any:
+    parser = numbers if metavar == "N,..." else names
+    return typer.Option(option, metavar=metavar, parser=parser, help=help)
 
 
 def bench(
     models: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[MODEL]...", help="Shipped models or bundles."),
+        typer.Argument(
+            metavar="[MODEL]...", help="Shipped models or bundles; with --compare results as JSON."
+        ),
     ] = None,
     seconds: Annotated[
-        float, typer.Option("--seconds", min=0.1, help="Of audio, at the pace of live play.")
+        float, typer.Option("--seconds", min=0.1, help="Of each setting, at the pace of live play.")
     ] = 10.0,
-    queries: Annotated[
-        str,
-        typer.Option(
-            "--queries", metavar="N,...", parser=numbers, help="Numbers of queries that take turns."
-        ),
-    ] = "1,2",
-    channels: Annotated[
-        int, typer.Option("--channels", "-c", min=1, help="Computed as one batch.")
-    ] = 1,
-    advances: Annotated[
+    block: Annotated[Any, _list("--block-size", "Frames of a block; else the model's hop.")] = None,
+    threads: Annotated[Any, _list("--threads", "Of the network, on the CPU.")] = "1",
+    device: Annotated[
+        Any, _list("--device", "cpu, cuda, cuda-graph, tensorrt, ..., or all.", "NAME,...")
+    ] = "auto",
+    precision: Annotated[
+        Any, _list("--precision", "Of the weights: int8, fp32; else as they are.", "NAME,...")
+    ] = None,
+    queries: Annotated[Any, _list("--queries", "Sounds asked for at once.")] = None,
+    streams: Annotated[Any, _list("--streams", "Played in turn on one core.")] = "1",
+    channels: Annotated[Any, _list("--channels", "Of a stream, computed as one batch.")] = "1",
+    advance: Annotated[
+        Any, _list("--advance", "Windowed models: frames from window to window.")
+    ] = None,
+    fit: Annotated[
         str | None,
         typer.Option(
-            "--advances",
-            metavar="N,...",
-            parser=numbers,
-            help="Windowed models: frames to compare.",
+            "--fit",
+            metavar="PERCENTILE",
+            callback=known_percentile,
+            help="Also find how many streams one core plays in time by this, such as p99.9.",
         ),
     ] = None,
-    device: Device = "auto",
-    as_json: Json = False,
-) -> int:
-    """Measure how long a model takes, back to back and at the pace of live play.
+    json_file: Annotated[
+        Path | None,
+        typer.Option("--json", metavar="FILE", help="Write the figures there; - for stdout."),
+    ] = None,
+    label: Annotated[
+        str | None, typer.Option("--label", help="What this run is called; else the CPU.")
+    ] = None,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Measure nothing: show results that --json wrote.")
+    ] = False,
+) -> None:
+    """Measure how long models take, back to back and at the pace of live play.
 
-    Percentiles of a hop or a window, late hops, where the time goes, the machine. Other work on the
-    machine shows in the figures.
+    Lists with commas make a sweep: every combination is measured, in turns. Empty hops, in turns
+    with the others, tell the machine's noise apart. Other work on the machine shows in the figures.
     """
-    from ..benchmarks import latency, windows  # here: they load what no other command needs
+    to_stdout = json_file == Path("-")
+    if json_file and not to_stdout:
+        check_writable(json_file)
+    if compare:
+        _compare([Path(name) for name in models or ()], json_file)
+        return
+    choices = {
+        "device": device,
+        "precision": precision,
+        "threads": threads,
+        "block": block,
+        "queries": queries,
+        "streams": streams,
+        "channels": channels,
+        "advance": advance,
+    }
+    given = {name: values for name, values in choices.items() if values is not None}
+    run = measured(models or [SHIPPED], given, seconds, fit, label)
+    if to_stdout:
+        emit_json(asdict(run))
+    else:
+        show(run)
+    if json_file and not to_stdout:
+        write_text(json_file, to_json(asdict(run)) + "\n")
+        say(f"written: {json_file}")
 
-    names = models or [SHIPPED]
-    if as_json and len(names) > 1:
-        raise SoloistError(f"--json takes one model at a time, found {len(names)}")
-    for name in names:
-        spec = Bundle.open(name).spec
-        say(f"measuring {name}, which takes about {3 * seconds:.0f} s")
-        common = ["--device", device, *(["--json"] if as_json else [])]
-        if spec.kind == "streaming":
-            options = ["--queries", queries, "--channels", str(channels), *_hops(spec, seconds)]
-            code = latency.main([name, *options, *common])
-        else:
-            options = ["--seconds", str(seconds), *(["--advances", advances] if advances else [])]
-            code = windows.main([name, *options, *common])
-        if code:
-            return code
-    return 0
 
-
-def _hops(spec: Spec, seconds: float) -> list[str]:
-    """As many hops as the seconds have, and four times as many where nothing is waited for."""
-    hops = max(1, round(seconds * spec.sample_rate / spec.frames.hop))
-    return ["--paced-hops", str(hops), "--hops", str(4 * hops)]
+def _compare(files: list[Path], json_file: Path | None) -> None:
+    if not files or json_file:
+        raise SoloistError(
+            "--compare takes files that `soloist bench --json` wrote, and makes none itself"
+        )
+    for run in [read_run(file) for file in files]:
+        show(run)

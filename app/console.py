@@ -43,18 +43,24 @@ def _finite(data: object) -> object:
 class Bar:
     """A progress bar's handle: `bar(done)` moves it to the fraction `done` of 1."""
 
-    def __init__(self, progress: Progress, label: str) -> None:
-        self._progress = progress
+    def __init__(self, progress: Progress, label: str, redraw: bool) -> None:
+        self._progress, self._redraw = progress, redraw
         self._task = progress.add_task(label, total=1.0)
 
     def __call__(self, done: float) -> None:
-        self._progress.update(self._task, completed=done)
+        self._progress.update(self._task, completed=done, refresh=self._redraw)
 
 
 @contextmanager
-def progress_bar(label: str) -> Iterator[Bar]:
-    """A bar on the terminal while the block runs; it leaves no trace when done."""
+def progress_bar(label: str, *, thread: bool = True) -> Iterator[Bar]:
+    """A bar on the terminal while the block runs; it leaves no trace when done.
+
+    Without a `thread` to redraw it, which would get in the way of what is timed, it moves when it
+    is told to.
+    """
     columns = TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()
     hidden = not people.is_terminal
-    with Progress(*columns, console=people, transient=True, disable=hidden) as progress:
-        yield Bar(progress, label)
+    with Progress(
+        *columns, console=people, transient=True, disable=hidden, auto_refresh=thread
+    ) as progress:
+        yield Bar(progress, label, redraw=not thread)

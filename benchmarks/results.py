@@ -73,6 +73,22 @@ class Measurement:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Fit:
+    """The most streams of a setting that one core plays in time: `streams` of them, 0 for none.
+
+    That is, the `percentile` of the time that a block of all of them takes, in microseconds as in
+    `tried` by their number, is not above `deadline_us`.
+    """
+
+    name: str
+    setting: Mapping[str, Any]
+    percentile: str
+    streams: int
+    deadline_us: float
+    tried: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Run:
     """All that was measured in one go, on one machine.
 
@@ -87,6 +103,7 @@ class Run:
     measurements: tuple[Measurement, ...]
     wakeups: Statistics | None = None
     absent: Mapping[str, str] | None = None
+    fits: tuple[Fit, ...] = ()
     format: int = FORMAT
 
     def __post_init__(self) -> None:

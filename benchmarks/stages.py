@@ -7,7 +7,6 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..runtime.denormals import FlushDenormals
 from ..streaming.adapter import BlockAdapter
@@ -19,9 +18,7 @@ from ..streaming.mixer import Mixer
 from ..streaming.processor import Processor
 from ..streaming.stem_queue import StemQueue
 from ..streaming.stft import StreamingISTFT, StreamingSTFT
-from .hops import Player, TimedSession
-
-Durations = NDArray[np.float64]
+from .hops import Player, TimedSession, play
 
 PARTS: dict[str, tuple[tuple[type, str], ...]] = {
     "input checked and copied": ((DryPath, "clean"), (BlockAdapter, "process")),
@@ -85,9 +82,18 @@ def timed_parts() -> Iterator[Clock]:
         yield clock
 
 
-def share_out(player: Player, hops: int, *, paced: bool) -> Durations:
-    """Microseconds [hops, parts] as in `PARTS`; see `Player.play`."""
+def share_out(player: Player, blocks: int, *, paced: bool) -> dict[str, float]:
+    """Medians in microseconds, over so many blocks, of the `PARTS` of one; see `hops.play`."""
     with timed_parts() as clock:
+        play(player.work, player.warm_up, player.period_s, paced=paced)
+        clock.take()
         taken: list[Sequence[int]] = []
-        player.play(hops, paced=paced, after=lambda: taken.append(clock.take()))
-    return np.array(taken[-hops:], np.float64) / 1000.0
+        play(
+            player.work,
+            blocks,
+            player.period_s,
+            paced=paced,
+            after=lambda: taken.append(clock.take()),
+        )
+    medians = np.median(taken, axis=0) / 1000.0
+    return dict(zip(PARTS, medians.tolist(), strict=True))

@@ -1,4 +1,4 @@
-"""Where networks run: the CPU or a CUDA device, as asked for and as there is."""
+"""Where networks run: the CPU, a CUDA device, or by a provider of another maker; as there is."""
 
 import contextlib
 import ctypes
@@ -12,26 +12,38 @@ import onnxruntime
 from .errors import BundleError, DeviceError
 from .ort import ERROR, FATAL, first_line, load, open_cpu, session_options
 
+OTHERS = {
+    "tensorrt": "TensorrtExecutionProvider",
+    "coreml": "CoreMLExecutionProvider",
+    "directml": "DmlExecutionProvider",
+}
+"""Devices by onnxruntime's providers for them, which some builds of it have."""
+
 
 def open_for(
-    model: Path, device: str, *, threads: int = 1, graphs: bool = False
+    model: Path, device: str, *, threads: int = 1, graphs: bool = False, unfold: bool = False
 ) -> tuple[onnxruntime.InferenceSession, str]:
     """Load an ONNX file on the device asked for; the session, and where it is.
 
-    `device` is "cpu", "cuda", "cuda:<index>" or "auto"; the second result "cpu" or "cuda:<index>".
+    `device` is "cpu", "cuda", "cuda:<index>", one of `OTHERS` or "auto"; the second result the same
+    with an index, but "auto". What runs by one of `OTHERS` keeps its inputs and outputs here.
     `graphs`: on CUDA its runs are to be recorded and replayed, if the model allows it.
+    `unfold`: weights in int8 become float32 while they are loaded, on the CPU too.
     Raises `DeviceError` for a device that is unknown or not there; "auto" takes the CPU then.
     Raises `BundleError` as `open_cpu` does.
     """
     kind, _, index = device.partition(":")
-    if device not in ("auto", "cpu") and not (kind == "cuda" and (index or "0").isdecimal()):
+    known = device in ("auto", "cpu", *OTHERS) or (kind == "cuda" and (index or "0").isdecimal())
+    if not known:
         raise DeviceError(f"unknown device {device!r}; use auto, cpu, cuda or cuda:<index>")
+    if device in OTHERS:
+        return _open_other(model, device, threads), device
     if kind == "cuda":
         return _open_cuda(model, int(index or 0), graphs), f"cuda:{int(index or 0)}"
     if device == "auto":
         with contextlib.suppress(DeviceError):
             return _open_cuda(model, 0, graphs), "cuda:0"
-    return open_cpu(model, threads=threads), "cpu"
+    return open_cpu(model, threads=threads, unfold=unfold), "cpu"
 
 
 def count_cuda_devices() -> int:
@@ -92,10 +104,34 @@ def _open_cuda(model: Path, index: int, graphs: bool) -> onnxruntime.InferenceSe
     return session
 
 
+def _open_other(model: Path, device: str, threads: int) -> onnxruntime.InferenceSession:
+    """By a provider that has the system's or its maker's libraries below it, if they are there."""
+    provider = OTHERS[device]
+    if provider not in onnxruntime.get_available_providers():
+        raise DeviceError(
+            f"this onnxruntime was built without {provider}; use device cpu or auto, or install a "
+            "build that has it"
+        )
+    options = session_options(threads, unfold=True)
+    options.enable_mem_pattern = False  # DirectML cannot with it
+    onnxruntime.set_default_logger_severity(FATAL)
+    try:
+        session = load(model, options, [provider, "CPUExecutionProvider"])
+    except BundleError as error:
+        raise BundleError(f"{model}: {error}") from error
+    except Exception as error:
+        raise DeviceError(
+            f"device {device} cannot run the model ({first_line(error)}); use device cpu"
+        ) from error
+    finally:
+        onnxruntime.set_default_logger_severity(ERROR)
+    if provider not in session.get_providers():
+        raise DeviceError(f"onnxruntime cannot load the libraries of {device}; use device cpu")
+    return session
+
+
 def _load_on_cuda(model: Path, index: int, graphs: bool) -> onnxruntime.InferenceSession:
-    options = session_options()
-    # Only the CPU multiplies by int8 weights as they are. Here they become float32 while loading.
-    options.add_session_config_entry("session.disable_quant_qdq", "1")
+    options = session_options(unfold=True)  # only the CPU multiplies by int8 weights as they are
     # TensorFloat-32 would round what is multiplied to 10 bits.
     cuda = {"device_id": index, "use_tf32": 0, "enable_cuda_graph": int(graphs)}
     return load(model, options, [("CUDAExecutionProvider", cuda), "CPUExecutionProvider"])

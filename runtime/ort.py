@@ -33,16 +33,17 @@ TRIAL_SECONDS = 20.0
 
 
 def open_cpu(
-    model: Path | bytes, *, threads: int = 1, optimise: bool = True
+    model: Path | bytes, *, threads: int = 1, optimise: bool = True, unfold: bool = False
 ) -> onnxruntime.InferenceSession:
     """Load an ONNX file, or its bytes, on the CPU.
 
-    `optimise=False` is quicker to load, for a session that is asked about the graph or run once.
+    `unfold` and `threads` as in `session_options`. `optimise=False` is quicker to load, for a
+    session that is asked about the graph or run once.
     Raises `BundleError` for what may not be loaded (`admission`) or onnxruntime cannot load.
     """
     what = "a model carried inside" if isinstance(model, bytes) else str(model)
     try:
-        return load(model, session_options(threads, optimise), ["CPUExecutionProvider"])
+        return load(model, session_options(threads, optimise, unfold), ["CPUExecutionProvider"])
     except BundleError as error:
         raise BundleError(f"{what}: {error}") from error
     except Exception as error:  # onnxruntime's exceptions share no other base class
@@ -112,8 +113,10 @@ def run_in_time(run: Callable[[onnxruntime.RunOptions], Result]) -> Result:
         timer.cancel()
 
 
-def session_options(threads: int = 1, optimise: bool = True) -> onnxruntime.SessionOptions:
-    """Options for live use on any device."""
+def session_options(
+    threads: int = 1, optimise: bool = True, unfold: bool = False
+) -> onnxruntime.SessionOptions:
+    """Options for live use on any device. `unfold` makes weights in int8 float32 while loading."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -128,6 +131,8 @@ def session_options(threads: int = 1, optimise: bool = True) -> onnxruntime.Sess
     # Where weights are in int8, what they multiply is rounded so, too: level 1 would not, but is
     # fifty times slower.
     options.add_session_config_entry("session.qdq_matmulnbits_accuracy_level", "4")
+    if unfold:
+        options.add_session_config_entry("session.disable_quant_qdq", "1")
     if not optimise:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     return options

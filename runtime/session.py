@@ -1,6 +1,7 @@
 """Sessions: a bundle advanced by one hop a call, in buffers that are bound once."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -86,8 +87,10 @@ class Session:
     For many streams at once `channels` is streams times channels: they are computed as one batch.
 
     `device` is "cpu", "cuda", "cuda:<index>", or "auto": CUDA where it is usable, else the CPU
-    (`provider` says which it became). `threads` is for the CPU; more than one seldom pays within
-    a hop. `conditioning` [Q, D] replaces the baked queries.
+    (`provider` says which it became), or one of `compute.OTHERS`. `threads` is for the CPU; more
+    than one seldom pays within a hop. `conditioning` [Q, D] replaces the baked queries. `graphs`
+    False keeps CUDA from recording the work of a hop, `unfold` makes weights in int8 float32 while
+    they are loaded: both are slower, and for comparisons.
 
     Raises `DeviceError` for a device that is not there, `BundleError` for a bundle that cannot be
     stepped, `ValueError` for a conditioning of the wrong shape.
@@ -105,6 +108,8 @@ class Session:
         device: str = "auto",
         threads: int = 1,
         conditioning: Floats | None = None,
+        graphs: bool = True,
+        unfold: bool = False,
     ) -> None:
         if bundle.spec.kind != "streaming":
             raise BundleError(
@@ -124,19 +129,23 @@ class Session:
         self._fresh: Floats = np.zeros((channels, self.state_size), np.float32)
         self._flush = FlushDenormals()
         self.provider = "cpu"
+        open_on = partial(open_for, bundle.path, threads=threads, graphs=graphs, unfold=unfold)
         try:
-            self._start(bundle, device, threads, conditioning)
+            self._start(*open_on(device), conditioning)
         except SoloistError:
             if device != "auto" or self.provider == "cpu":
                 raise
-            self._start(bundle, "cpu", threads, conditioning)
+            self._start(*open_on("cpu"), conditioning)
 
     def _start(
-        self, bundle: Bundle, device: str, threads: int, conditioning: Floats | None
+        self,
+        session: onnxruntime.InferenceSession,
+        provider: str,
+        conditioning: Floats | None,
     ) -> None:
-        self._session, self.provider = open_for(bundle.path, device, threads=threads, graphs=True)
+        self._session, self.provider = session, provider
         self._mirror: cuda.Mirror | None = None
-        if self.provider != "cpu":
+        if provider.startswith("cuda"):
             self._mirror = cuda.Mirror(self.spectrum, self.stems, self._index)
         self._records = cuda.records(self._session)
         self._recorded = 0

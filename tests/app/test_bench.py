@@ -1,40 +1,90 @@
-"""`soloist bench`: the benchmarks' figures, for models of both kinds."""
+"""`soloist bench`: figures as a table and as JSON, sweeps, and results shown again."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+
+from soloist.app import quality
+from soloist.app.demo import load_scene
+from soloist.benchmarks import cold_start
+from soloist.benchmarks.results import read_run
+from soloist.benchmarks.settings import Setting, open_processor
+from soloist.runtime.bundle import Bundle
+from soloist.runtime.queries import conditioning_for
+from soloist.streaming.offline import separate_array
+from soloist.training.metrics import si_sdr
 
 Run = Callable[..., Any]
 
 
-def test_figures_of_a_streaming_model(soloist: Run, toy: str) -> None:
-    run = soloist("bench", toy, "--seconds", "0.2", "--queries", "1,3", "--json")
+@pytest.fixture(autouse=True)
+def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cold start is measured once, not five times."""
+    monkeypatch.setattr(cold_start.cold_start, "__defaults__", (1,))
+
+
+def test_a_run_is_kept_and_shown_again(soloist: Run, toy: str, tmp_path: Path) -> None:
+    file = tmp_path / "run.json"
+    run = soloist("bench", toy, "--seconds", "0.2", "--queries", "3,1", "--json", file)
+    assert run.code == 0
+    kept = read_run(file)
+    assert [each.setting["queries"] for each in kept.measurements] == [1, 3]
+    assert {"cpu", "kernel", "governor", "providers", "load_after"} <= kept.environment.keys()
+    assert kept.measurements[0].cold_start is not None
+    assert "toy, 1 query" in run.out and "toy, 3 queries" in run.out
+    assert "empty hops" in run.out and "where the time goes" in run.out
+    assert "measuring 2 settings, which takes about" in run.err
+    again = soloist("bench", "--compare", file)
+    assert again.code == 0
+    assert again.out == run.out
+
+
+def test_json_on_stdout_is_all_there_is(soloist: Run, toy: str) -> None:
+    run = soloist("bench", toy, "--seconds", "0.2", "--json", "-", "--label", "here")
     assert run.code == 0
     report = json.loads(run.out)
-    paced = [row for row in report["figures"] if row["paced"]]
-    assert [row["queries"] for row in paced] == [1, 3]
-    assert paced[0]["hops"] == 75  # 0.2 s of 128 samples at 48 kHz
-    assert report["environment"]["onnxruntime"]
+    assert report["label"] == "here"
+    (measured,) = report["measurements"]
+    assert measured["paced"]["deadline_us"] == pytest.approx(128 / 48e-3)
+    assert measured["si_sdri_db"] is None  # a toy knows no woman speaking
+    assert measured["paced"]["percentiles_us"]["p99.9"] is None  # of 75 hops
 
 
-def test_figures_of_a_windowed_model(soloist: Run, windowed_toy: Callable[..., Any]) -> None:
-    model = str(windowed_toy().path)
-    run = soloist("bench", model, "--seconds", "0.2", "--advances", "5,9", "--json")
+def test_what_is_absent_is_named(soloist: Run, toy: str) -> None:
+    run = soloist("bench", toy, "--seconds", "0.1", "--device", "cpu,coreml", "--precision", "fp32")
     assert run.code == 0
-    assert [row["advance"] for row in json.loads(run.out)["advances"]] == [5, 9]
+    assert "not measured: toy, coreml, fp32: this onnxruntime was built without" in run.out
 
 
-def test_several_models_one_after_the_other(
-    soloist: Run, toy: str, windowed_toy: Callable[..., Any]
-) -> None:
-    run = soloist("bench", toy, str(windowed_toy().path), "--seconds", "0.1")
+def test_models_of_both_kinds(soloist: Run, toy: str, windowed_toy: Callable[..., Any]) -> None:
+    windowed = str(windowed_toy(samples=8000, emitted=400, advance=200).path)
+    run = soloist("bench", toy, windowed, "--seconds", "0.1", "--fit", "p50")
     assert run.code == 0
-    assert "where the time goes" in run.out
-    assert "beside windows being made" in run.out
+    assert "windowed-toy" in run.out and "windows" in run.out
+    assert "one core plays" in run.out
+
+
+def test_the_quality_of_a_setting_is_what_the_demo_gains() -> None:
+    """Settings with the same samples share one figure, and int8 has nearly that of float32."""
+    bundle, scene = Bundle.open("solo"), load_scene()
+    found = quality.Quality()
+    int8 = found.gain(bundle, Setting(threads=2, block=64, queries=3))
+    words = conditioning_for(bundle, [scene.query])
+    processor = open_processor(bundle, Setting(), words)
+    heard = separate_array(processor, scene.mixture[:, None], scene.sample_rate)[:, 0]
+    before = si_sdr(scene.mixture, scene.target)
+    assert int8 == si_sdr(heard, scene.target) - before
+    assert len(found._known) == 1
+    assert found.gain(bundle, Setting()) is int8
+    fp32 = found.gain(bundle, Setting(precision="fp32"))
+    assert fp32 is not None and int8 != fp32
+    assert np.isclose(fp32, int8, atol=0.3)
 
 
 @pytest.mark.parametrize(
@@ -42,12 +92,13 @@ def test_several_models_one_after_the_other(
     [
         (["no such.onnx"], "no model 'no such.onnx'"),
         (["--queries", "1,,2"], "found '1,,2', expected numbers such as 1,2,4"),
-        (["solo", "solo", "--json"], "--json takes one model at a time, found 2"),
+        (["--device", "cpu,,"], "found 'cpu,,', expected names such as cpu,cuda"),
+        (["--fit", "p98"], "'p98' is none of p50, p95, p99, p99.9, p99.99"),
         (["--device", "abacus", "--seconds", "0.1"], "unknown device 'abacus'"),
+        (["--json", "no/such/folder/run.json"], "no folder 'no/such/folder'"),
+        (["--compare"], "--compare takes files"),
+        (["--compare", "none.json"], "'none.json' cannot be read as a result (No such file"),
     ],
 )
 def test_refusals_are_one_line(soloist: Run, arguments: list[str], said: str) -> None:
-    run = soloist("bench", *arguments)
-    assert run.code == 2
-    assert said in run.err
-    assert run.out == ""
+    assert said in soloist("bench", *arguments).refusal

@@ -177,6 +177,51 @@ def test_an_unknown_device_is_refused(toy_bundle: Toys, device: str) -> None:
         Session(toy_bundle().bundle, device=device)
 
 
+@pytest.mark.filterwarnings("ignore:Duplicate provider")
+def test_a_providers_session_keeps_its_numbers_here(
+    toy_bundle: Toys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Any of onnxruntime's providers will do: here its CPU's, by another name."""
+    monkeypatch.setitem(compute.OTHERS, "another", "CPUExecutionProvider")
+    toy, hops = toy_bundle(queries=2), spectra()
+    session = Session(toy.bundle, device="another")
+    assert session.provider == "another"
+    np.testing.assert_allclose(play(session, hops), toy.reference(hops), atol=2e-6)
+
+
+@pytest.mark.parametrize("device", compute.OTHERS)
+def test_a_provider_that_is_not_there_is_refused(
+    toy_bundle: Toys, device: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    if compute.OTHERS[device] in onnxruntime.get_available_providers():
+        if device != "tensorrt":
+            pytest.skip("it is there")
+        # Built in, but without the maker's libraries; where they are, there is nothing to refuse.
+        try:
+            Session(toy_bundle().bundle, device=device)
+        except DeviceError as error:
+            assert "use device cpu" in str(error)
+            assert capfd.readouterr() == ("", "")
+        return
+    with pytest.raises(DeviceError, match=f"built without {compute.OTHERS[device]}"):
+        Session(toy_bundle().bundle, device=device)
+
+
+def test_unfolded_weights_are_multiplied_as_float32() -> None:
+    """Against the graph as it is written, whose int8 weights become float32 before each product."""
+    bundle, hops = Bundle.open("solo"), spectra(hops=3)
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    by_hand = onnxruntime.InferenceSession(str(bundle.path), options)
+    state, expected = np.zeros((1, bundle.state_size), np.float32), []
+    for spectrum in hops:
+        stems, state = by_hand.run(None, {"spectrum": spectrum, "state": state})
+        expected.append(stems)
+    unfolded = play(Session(bundle, device="cpu", unfold=True), hops)
+    np.testing.assert_allclose(unfolded, expected, atol=1e-4)
+    assert np.abs(play(Session(bundle, device="cpu"), hops) - expected).max() > 1e-3
+
+
 @pytest.mark.parametrize("device", ["cuda:99", pytest.param("cuda", marks=without_cuda)])
 def test_a_device_that_is_not_there_is_refused(toy_bundle: Toys, device: str) -> None:
     with pytest.raises(DeviceError, match="no CUDA device"):
