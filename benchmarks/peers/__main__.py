@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import os
 import sys
@@ -22,6 +21,8 @@ from ...runtime.errors import SoloistError
 from ...streaming.files import read_audio
 from ...streaming.offline import resample
 from ..environment import environment, environment_line
+from ..hops import play
+from ..measuring import quiet
 from ..results import Measurement, Run
 from ..statistics import Statistics
 from . import deepfilternet, denoiser, dtln, gtcrn, rnnoise, waveformer
@@ -111,16 +112,12 @@ def compare(peers: Sequence[Peer], audio: Samples, rate: int, seconds: float) ->
     inputs = [blocks_of(peer, audio, rate) for peer in peers]
     lags = [found_latency(peer, blocks) for peer, blocks in zip(peers, inputs, strict=True)]
     taken: dict[bool, list[list[Turn]]] = {way: [[] for _ in peers] for way in (False, True)}
-    gc.collect()
-    gc.disable()
-    try:
+    with quiet():
         for turn in range(max(1, round(seconds / TURN_S))):
             for paced, turns in taken.items():
                 for number in range(len(peers)):
                     which = (number + turn) % len(peers)  # none is always behind the same one
-                    turns[which].append(play(peers[which], inputs[which], paced=paced))
-    finally:
-        gc.enable()
+                    turns[which].append(play_turn(peers[which], inputs[which], paced=paced))
     return [
         Row(peer, measurement(peer, taken[False][number], taken[True][number]), lags[number])
         for number, peer in enumerate(peers)
@@ -137,21 +134,20 @@ def blocks_of(peer: Peer, audio: Samples, rate: int) -> Samples:
     return np.ascontiguousarray(heard[: whole * peer.block].reshape(whole, peer.block))
 
 
-def play(peer: Peer, blocks: Samples, *, paced: bool) -> Turn:
+def play_turn(peer: Peer, blocks: Samples, *, paced: bool) -> Turn:
     """A turn; `paced`: each block when it is due."""
     lasts = peer.block / peer.sample_rate
     count = WARM_UP + max(1, round(TURN_S / lasts))
-    took, computed = np.zeros(count), np.zeros(count)
-    process, due = peer.process, time.perf_counter()
-    for index in range(count):
-        if paced:
-            due += lasts
-            time.sleep(max(0.0, due - time.perf_counter()))
-        began, worked = time.perf_counter_ns(), time.thread_time_ns()
-        process(blocks[index % len(blocks)])
-        computed[index] = time.thread_time_ns() - worked
-        took[index] = time.perf_counter_ns() - began
-    return Turn(took[WARM_UP:] / 1e3, computed[WARM_UP:] / 1e3)
+    computed, process = np.zeros(count), peer.process
+
+    def work(number: int) -> None:
+        began = time.thread_time_ns()
+        process(blocks[number % len(blocks)])
+        computed[number] = time.thread_time_ns() - began
+
+    stamps = play(work, count, lasts, paced=paced)
+    took = stamps[:, 2] - stamps[:, 1]
+    return Turn(took[WARM_UP:] / 1e3, computed[WARM_UP : len(took)] / 1e3)
 
 
 def found_latency(peer: Peer, blocks: Samples) -> int | None:

@@ -234,7 +234,7 @@ def test_all_take_turns_and_have_a_row_each_way(
     assert run.absent is not None and list(run.absent) == ["gtcrn"]
     dtln = run.measurements[-1]
     assert dtln.paced is not None
-    assert (dtln.back_to_back.n, dtln.paced.n) == (12, 12)
+    assert dtln.back_to_back.n == 12 >= dtln.paced.n > 0  # late blocks are lost, not made up for
     assert (dtln.paced.deadline_us, dtln.latency_ms) == (8000.0, 32.0)
     assert program.main(options[:-1]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -244,7 +244,7 @@ def test_all_take_turns_and_have_a_row_each_way(
 
 def test_time_on_the_core_is_what_was_computed_and_not_what_was_waited() -> None:
     peer = Peer("sleeps", "", "", 1000, 10, 10, lambda block: time.sleep(0.012))  # type: ignore[arg-type,return-value]
-    turn = program.play(peer, np.zeros((1, 10), np.float32), paced=False)
+    turn = program.play_turn(peer, np.zeros((1, 10), np.float32), paced=False)
     measured = program.measurement(peer, [turn, turn], [turn])
     assert measured.back_to_back.misses == measured.back_to_back.n == 2 * len(turn.took)
     assert measured.parts_us is not None
