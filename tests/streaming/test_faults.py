@@ -263,11 +263,14 @@ class Stalling(PassThroughSession):
         self.steps += 1
 
 
-def test_a_stall_holds_the_masks_for_the_rest_of_its_time(make_spec: MakeSpec, play: Play) -> None:
+@pytest.mark.parametrize(("fallback", "level"), [("dry", 1.0), ("silence", 0.0)])
+def test_a_stall_is_held_then_fades_and_passes(
+    make_spec: MakeSpec, play: Play, fallback: Any, level: float
+) -> None:
     """Blocks of 64 hops, so that only the stall can make one late on a busy machine."""
     block = 64 * HOP
     session = Stalling(make_spec(), {64 + 9: 0.5})
-    processor = Processor(session)
+    processor = Processor(session, fallback=fallback)
     processor.prepare(RATE, block, 1, block=block, realtime=True)
     steady = np.ones((8 * block, 1), np.float32)
     out = play(processor, steady, [block])[:, 0]
@@ -275,10 +278,43 @@ def test_a_stall_holds_the_masks_for_the_rest_of_its_time(make_spec: MakeSpec, p
     assert processor.counters.late == (64 - 10) + 64
     assert session.steps == 8 * 64 - processor.counters.late
     assert processor.counters.faults == 0
-    held = slice(2 * HOP, block + 9 * HOP + HOLD_HOPS * HOP)
+    held = slice(2 * HOP, block + (9 + HOLD_HOPS) * HOP)
     assert np.abs(out[held] - 0.3).max() < 1e-3
-    assert np.abs(out[4 * block :] - 0.3).max() < 1e-6
-    assert np.abs(np.diff(out[2 * HOP :])).max() < 0.01
+    gone = slice(block + (10 + HOLD_HOPS + FADE_HOPS + 1) * HOP, 3 * block)
+    assert np.abs(out[gone] - level).max() < 1e-6
+    assert np.abs(out[3 * block + 2 * HOP :] - 0.3).max() < 1e-6
+    # The steepest: the stems are back within a hop, along half a Hann window.
+    assert np.abs(np.diff(out[2 * HOP :])).max() < 1.01 * np.pi / 2 * abs(level - 0.3) / HOP
+
+
+@pytest.mark.parametrize(
+    ("hop", "seconds", "late"), [(64 + 40, 0.2, 63 - 40), (64 + 2, 0.4, 63 - 2 + 64)]
+)
+def test_within_a_second_of_a_stall_it_is_as_a_fresh_engine(
+    make_spec: MakeSpec,
+    recurrent: Recurrent,
+    play: Play,
+    noise: Noise,
+    hop: int,
+    seconds: float,
+    late: int,
+) -> None:
+    """To the bit, whether the network kept its memory over a short stall or began anew."""
+
+    class Slow(recurrent):  # type: ignore[misc, valid-type]
+        def step(self) -> None:
+            time.sleep(seconds if self.steps == hop else 0.0)
+            super().step()
+
+    block, audio = 64 * HOP, noise(14 * 64 * HOP)
+    processor = Processor(Slow(make_spec()))
+    processor.prepare(RATE, block, 1, block=block, realtime=True)
+    found = play(processor, audio, [block])
+    assert processor.counters.late == late
+    fresh = Processor(recurrent(make_spec()))
+    fresh.prepare(RATE, block, 1, block=block)
+    expected = play(fresh, audio[4 * block :], [block])
+    np.testing.assert_array_equal(found[4 * block + RATE :], expected[RATE:])
 
 
 def test_after_a_long_stall_the_network_begins_anew(make_spec: MakeSpec, play: Play) -> None:

@@ -52,7 +52,11 @@ def settled(pair: tuple[int, int], spec: Spec) -> int:
     return 200 + int((spec.frames.n_fft + 200) * host / model)
 
 
-@pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: f"{pair[0]}-host-{pair[1]}-model")
+@pytest.mark.parametrize(
+    "pair",
+    [*PAIRS, *((rate, rate) for rate in RATES)],
+    ids=lambda pair: f"{pair[0]}-host-{pair[1]}-model",
+)
 @pytest.mark.parametrize("block", [None, 128, 441, 4096])
 def test_reported_is_measured(
     make_spec: MakeSpec, play: Play, error_db: ErrorDb, pair: tuple[int, int], block: int | None
