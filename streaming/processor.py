@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 
 from ..runtime.bundle import Bundle
 from ..runtime.denormals import FlushDenormals
-from ..runtime.queries import baked_conditioning
-from ..runtime.session import BlockSession, HopSession, Session
+from ..runtime.session import HopSession
 from .adapter import BlockAdapter
 from .chain import Chain, Change, Tap
 from .counters import Counters
@@ -28,8 +27,8 @@ from .mixer import Mixer, Splitter
 from .pace import Budget
 from .parameters import Parameter
 from .rates import RateAdapter
+from .sessions import SessionSource
 from .settings import Settings
-from .windowed import Pace, WindowedSession
 
 Mode = Literal["keep", "remove"]
 Outputs = Literal["mix", "stems"]
@@ -77,34 +76,32 @@ class Processor:
         lookahead: int | None = None,
         budget: Budget = "advance",
     ) -> None:
-        if (advance, lookahead) != (None, None):
-            source.spec.schedule(advance=advance, lookahead=lookahead)
         _check_choice("budget", budget, get_args(Budget))
         _check_choice("mode", mode, get_args(Mode))
         _check_choice("outputs", outputs, get_args(Outputs))
         _check_choice("fallback", fallback, get_args(Fallback))
-        if conditioning is None and isinstance(source, Bundle):
-            conditioning = baked_conditioning(source)
         self.spec = source.spec
         self.outputs = outputs
-        asked = len(source.spec.queries) if conditioning is None else len(conditioning)
-        if not isinstance(source, Bundle):
-            asked = source.queries
+        self._sessions = SessionSource(
+            source,
+            device=device,
+            threads=threads,
+            conditioning=conditioning,
+            advance=advance,
+            lookahead=lookahead,
+            budget=budget,
+        )
+        asked = self._sessions.queries
         if not 0 <= negatives < asked:
             raise ValueError(f"found {negatives} negatives among {asked} queries")
         self.queries = asked - negatives
         self._negatives = negatives
-        self._source = source
-        self._device, self._threads, self._conditioning = device, threads, conditioning
-        self._advance, self._lookahead, self._budget = advance, lookahead, budget
         self._fallback, self._linked = fallback, linked
         self._settings = Settings(self.queries)
         if mode == "remove":
             self.remove()
         self._counters = Counters()
         self._flush = FlushDenormals()
-        self._session: HopSession | None = None
-        self._pace: Pace = "wait"
         self._chain: Chain | None = None
         self._taps: tuple[Tap, ...] = ()
         self._channels = 0
@@ -141,8 +138,7 @@ class Processor:
                 f"found channels {channels}, max_block {max_block} and block {block}; each must be "
                 "at least 1, and block at most max_block"
             )
-        paced = realtime and self.spec.kind == "windowed"
-        session = self._session = self._session_for(channels, "live" if paced else "wait")
+        session = self._sessions.open(channels, realtime=realtime)
         self._counters = counters = Counters()
         engine = Engine(
             session, counters, self._refuge, negatives=self._negatives, linked=self._linked
@@ -205,7 +201,7 @@ class Processor:
 
     def release(self) -> None:
         """Let go of what `prepare` allocated, the session too. Control thread, not playing."""
-        self._let_go()
+        self._sessions.close()
         self._chain = None
 
     def set_block(self, block: int | None) -> None:
@@ -227,9 +223,10 @@ class Processor:
     @property
     def provider(self) -> str:
         """Where the network runs, "cpu" or "cuda:<index>"; prepared. Any thread."""
-        if self._session is None:
+        session = self._sessions.current
+        if session is None:
             raise ValueError("provider was asked for before prepare")
-        return self._session.provider
+        return session.provider
 
     @property
     def latency(self) -> Latency:
@@ -340,19 +337,9 @@ class Processor:
         one applies at once. `ValueError` for another number of queries, or of features than the
         bundle has, and for one that is not finite.
         """
-        if not np.isfinite(conditioning).all():
-            raise ValueError("found a conditioning that is not finite")
-        size = self._source.conditioning_size if isinstance(self._source, Bundle) else None
-        if size == 0:
-            raise ValueError("this model's queries are folded into it and cannot be others")
-        asked = self.queries + self._negatives
-        if conditioning.shape != (asked, size or conditioning.shape[-1]):
-            raise ValueError(
-                f"found a conditioning of {conditioning.shape}, expected ({asked}, {size})"
-            )
-        self._conditioning = conditioning.copy()
+        kept = self._sessions.ask(conditioning)
         if self._chain is not None:
-            self._chain.set_conditioning(self._conditioning)
+            self._chain.set_conditioning(kept)
 
     def add_tap(self, tap: Tap) -> None:
         """Let `process` hand what it mixes to `tap` as well, piece by piece, until `remove_tap`.
@@ -411,48 +398,6 @@ class Processor:
                 )
             last = frame
             self._settings.check(parameter, value)
-
-    def _session_for(self, channels: int, pace: Pace) -> HopSession:
-        source, session = self._source, self._session
-        if not isinstance(source, Bundle):
-            session = source
-            found = session.spectrum.shape[0]
-            if found != channels:
-                raise ValueError(f"found {channels} channels, the session has {found}")
-        elif session is None or (len(session.spectrum), self._pace) != (channels, pace):
-            self._let_go()
-            self._pace = pace
-            return self._open(source, channels)
-        if self._conditioning is not None:
-            session.set_conditioning(self._conditioning)
-        return session
-
-    def _open(self, bundle: Bundle, channels: int) -> HopSession:
-        if bundle.spec.kind == "streaming":
-            return Session(
-                bundle,
-                channels=channels,
-                device=self._device,
-                threads=self._threads,
-                conditioning=self._conditioning,
-            )
-        return WindowedSession(
-            bundle,
-            channels=channels,
-            device=self._device,
-            threads=self._threads,
-            conditioning=self._conditioning,
-            advance=self._advance,
-            lookahead=self._lookahead,
-            budget=self._budget,
-            pace=self._pace,
-        )
-
-    def _let_go(self) -> None:
-        """Forget the session; one that is ours and computes on its own is told to end."""
-        session, self._session = self._session, None
-        if isinstance(session, BlockSession) and session is not self._source:
-            session.close()
 
 
 def _check_choice(what: str, found: str, known: tuple[str, ...]) -> None:

@@ -399,8 +399,8 @@ def test_a_block_goes_through_in_pieces_unheard(
 def test_release_lets_go_of_engine_and_session(toy_bundle: Any) -> None:
     processor = Processor(toy_bundle().bundle, device="cpu")
     processor.prepare(48_000, 512, 1)
-    assert processor._chain is not None and processor._session is not None
-    chain, session = weakref.ref(processor._chain), weakref.ref(processor._session)
+    assert processor._chain is not None and processor._sessions.current is not None
+    chain, session = weakref.ref(processor._chain), weakref.ref(processor._sessions.current)
     processor.release()
     assert chain() is None
     assert session() is None

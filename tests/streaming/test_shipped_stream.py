@@ -66,10 +66,8 @@ def test_after_a_fault_it_is_as_a_fresh_network(
     An engine that is fresh in all its parts hears the recording begin out of silence instead, so
     eight frames of it differ; the network forgets that as slowly as it does anything else.
     """
-    at, failing, late, engine = (
-        300,
-        *(session(bundle, device="cpu") for session in (FailsOnce, BeginsLate, Session)),
-    )
+    at, engine = 300, Session(bundle, device="cpu")
+    failing, late = FailsOnce(bundle, device="cpu"), BeginsLate(bundle, device="cpu")
     failing.failing, late.begins = at, at + 1
     found, expected, fresh = (
         played(session, mixture[start:], play)
