@@ -11,6 +11,7 @@ demo: $(VENV)/.installed
 # The live tests run against a real JACK server; the script installs one where it may.
 test: $(VENV)/.installed-dev
 	tools/install-audio-servers
+	tools/install-browser
 	$(BIN)/python -m pytest $(ARGS)
 
 check: $(VENV)/.installed-dev

@@ -12,9 +12,10 @@ from typing import Annotated, Any
 
 import typer
 
-from ..benchmarks.results import read_run
+from ..benchmarks.results import Run, read_run
 from ..benchmarks.statistics import PERCENTILES
 from ..runtime.errors import SoloistError
+from .bench_page import page
 from .bench_run import measured
 from .bench_view import show
 from .console import emit_json, say, to_json
@@ -86,6 +87,9 @@ def bench(
         Path | None,
         typer.Option("--json", metavar="FILE", help="Write the figures there; - for stdout."),
     ] = None,
+    html_file: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write a page of them there.")
+    ] = None,
     label: Annotated[
         str | None, typer.Option("--label", help="What this run is called; else the CPU.")
     ] = None,
@@ -99,10 +103,11 @@ def bench(
     with the others, tell the machine's noise apart. Other work on the machine shows in the figures.
     """
     to_stdout = json_file == Path("-")
-    if json_file and not to_stdout:
-        check_writable(json_file)
+    for file in (None if to_stdout else json_file, html_file):
+        if file is not None:
+            check_writable(file)
     if compare:
-        _compare([Path(name) for name in models or ()], json_file)
+        _compare([Path(name) for name in models or ()], json_file, html_file)
         return
     choices = {
         "device": device,
@@ -119,16 +124,25 @@ def bench(
     if to_stdout:
         emit_json(asdict(run))
     else:
-        show(run)
+        show([run])
     if json_file and not to_stdout:
         write_text(json_file, to_json(asdict(run)) + "\n")
         say(f"written: {json_file}")
+    if html_file:
+        _write_page(html_file, [run])
 
 
-def _compare(files: list[Path], json_file: Path | None) -> None:
+def _compare(files: list[Path], json_file: Path | None, html_file: Path | None) -> None:
     if not files or json_file:
         raise SoloistError(
             "--compare takes files that `soloist bench --json` wrote, and makes none itself"
         )
-    for run in [read_run(file) for file in files]:
-        show(run)
+    runs = [read_run(file) for file in files]
+    show(runs)
+    if html_file:
+        _write_page(html_file, runs)
+
+
+def _write_page(file: Path, runs: list[Run]) -> None:
+    write_text(file, page(runs))
+    say(f"written: {file}")

@@ -40,9 +40,11 @@ def test_a_run_is_kept_and_shown_again(soloist: Run, toy: str, tmp_path: Path) -
     assert "toy, 1 query" in run.out and "toy, 3 queries" in run.out
     assert "empty hops" in run.out and "where the time goes" in run.out
     assert "measuring 2 settings, which takes about" in run.err
-    again = soloist("bench", "--compare", file)
+    written = tmp_path / "page.html"
+    again = soloist("bench", "--compare", file, "--html", written)
     assert again.code == 0
     assert again.out == run.out
+    assert "How long blocks take" in written.read_text("utf-8")
 
 
 def test_json_on_stdout_is_all_there_is(soloist: Run, toy: str) -> None:
@@ -59,7 +61,7 @@ def test_json_on_stdout_is_all_there_is(soloist: Run, toy: str) -> None:
 def test_what_is_absent_is_named(soloist: Run, toy: str) -> None:
     run = soloist("bench", toy, "--seconds", "0.1", "--device", "cpu,coreml", "--precision", "fp32")
     assert run.code == 0
-    assert "not measured: toy, coreml, fp32: this onnxruntime was built without" in run.out
+    assert "Not measured: toy, coreml, fp32: this onnxruntime was built without" in run.out
 
 
 def test_models_of_both_kinds(soloist: Run, toy: str, windowed_toy: Callable[..., Any]) -> None:
@@ -67,7 +69,7 @@ def test_models_of_both_kinds(soloist: Run, toy: str, windowed_toy: Callable[...
     run = soloist("bench", toy, windowed, "--seconds", "0.1", "--fit", "p50")
     assert run.code == 0
     assert "windowed-toy" in run.out and "windows" in run.out
-    assert "one core plays" in run.out
+    assert "One core plays" in run.out
 
 
 def test_the_quality_of_a_setting_is_what_the_demo_gains() -> None:
