@@ -27,7 +27,7 @@ from .options import SHIPPED, Json
 
 _PACKAGES = (
     *("numpy", "onnxruntime", "onnxruntime-gpu", "sounddevice", "soundfile", "samplerate", "soxr"),
-    *("tokenizers", "typer", "rich", "pillow", "torch"),
+    *("JACK-Client", "tokenizers", "typer", "rich", "pillow", "torch"),
 )
 _RATE, _BLOCK = 48_000, 128
 _RUNTIME = Path(runtime.__file__).parent

@@ -18,6 +18,7 @@ import typer
 
 from ..runtime.bundle import Bundle
 from ..runtime.errors import DeviceError, DeviceLost
+from ..streaming.jack_graph import JackOptions
 from ..streaming.plan import LivePlan
 from ..streaming.process import LiveProcess
 from ..streaming.recorder import INPUT, RESIDUAL, RecordingPlan
@@ -27,8 +28,10 @@ from .console import say
 from .live_options import (
     BlockSize,
     Channels,
+    ClientName,
     Duration,
     InputDevice,
+    Jack,
     LatencyHint,
     Limiter,
     ListDevices,
@@ -83,6 +86,8 @@ def live(
     input_device: InputDevice = None,
     output_device: OutputDevice = None,
     list_devices: ListDevices = False,
+    jack: Jack = False,
+    client_name: ClientName = "soloist",
     block_size: BlockSize = 0,
     sample_rate: SampleRate = None,
     channels: Channels = None,
@@ -119,6 +124,7 @@ def live(
             state={"limiter": float(limiter), **levels(len(asked.words), gain, rest)},
             input_device=input_device,
             output_device=output_device,
+            jack=JackOptions(jack, client_name),
             sample_rate=sample_rate,
             block_size=block_size,
             channels=channels,
@@ -186,7 +192,8 @@ def _recover(
     process: LiveProcess, plan: LivePlan, patience: float, end: float, caught: list[int]
 ) -> bool:
     """Whether the devices came back in time."""
-    recording = process.report().recording
+    last = process.report()
+    plan, recording = plan.resumed(last), last.recording
     if recording is not None and recording.error:  # a full disk is no reason to stay silent
         plan = replace(plan, recording=None)
     give_up = min(time.monotonic() + patience, end)

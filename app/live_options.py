@@ -58,6 +58,17 @@ ListDevices = Annotated[
         "--list-devices", "-l", callback=_list_devices, is_eager=True, help="List and leave."
     ),
 ]
+Jack = Annotated[
+    bool,
+    typer.Option(
+        "--jack",
+        help="Be a client of JACK whose ports a DAW or patchbay connects: an insert. With -i or -o "
+        "that side is connected to the client of that name.",
+    ),
+]
+ClientName = Annotated[
+    str, typer.Option("--client-name", metavar="NAME", help="What JACK calls this client.")
+]
 BlockSize = Annotated[
     int,
     typer.Option("--block-size", "--blocksize", "-b", min=0, help="Frames; 0: the driver's own."),
@@ -85,7 +96,7 @@ LatencyHint = Annotated[
 ]
 Wait = Annotated[
     bool,
-    typer.Option("--wait", help="Never skip the network when late: for JACK's freewheel mode."),
+    typer.Option("--wait", help="Never skip the network when late, for drivers that wait, too."),
 ]
 Tight = Annotated[
     bool,

@@ -100,6 +100,8 @@ KEYS = {
     "limiter": Key("limiter", _flag, _SWITCH),
     "input_device": Key("input_device", _name, _DEVICE),
     "output_device": Key("output_device", _name, _DEVICE),
+    "jack": Key("jack", _flag, _SWITCH),
+    "client_name": Key("client_name", _text, "a name for JACK"),
     "block_size": Key("block_size", _whole(0, 8192), "frames, 0 to 8192; 0 is the driver's own"),
     "sample_rate": Key("sample_rate", _whole(1, 10**6), "whole Hertz"),
     "channels": Key("channels", _whole(1, 128), "1 to 128"),

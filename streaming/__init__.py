@@ -5,6 +5,7 @@
 - `windowed`, `windows`, `blocks`, `pace`: offline separators, hop by hop
 - `rates`, `rate_plan`, `resampling`: the same for a host at another rate than the model's
 - `duplex`: two devices at work together; `clock_bridge`, `drift`: from one's clock to another's
+- `jack_stream`, `jack_connections`, `jack_graph`: a client of JACK; `routes`: by it or by PortAudio
 - `latency`, `counters`: what a host is told
 - `separator`: all of it by words, for programs
 - `offline`, `files`: whole recordings, and reading and writing them

@@ -16,7 +16,8 @@ class LatencyBudget:
     """Where the delay of blocks played in real time comes from.
 
     `processing` is the processor's, from a block handed in to a block handed out; `block` the
-    frames of a block, which must all be there before it is handed in. The driver's share is in
+    frames of a block, which must all be there before it is handed in, 0 where the driver's share
+    has them. The driver's share is in
     frames as it reports them, None where it reports nothing believable. `bridge` is the way from
     the input's clock to another one of the output, with the block collected, where there are two.
     """
@@ -30,8 +31,8 @@ class LatencyBudget:
     @property
     def whole(self) -> Latency:
         """All parts that are known, in the order in which a sound meets them."""
-        collected = Latency(self.processing.sample_rate, (("block collected", self.block),))
-        whole = self.bridge or collected
+        collected = (("block collected", self.block),) if self.block else ()
+        whole = self.bridge or Latency(self.processing.sample_rate, collected)
         for name, samples in self.processing.parts:
             whole = whole.plus(name, samples)
         for name, frames in (("driver in", self.driver_input), ("driver out", self.driver_output)):

@@ -71,8 +71,8 @@ class Chain:
         self._dry = DryPath(channels, max_block, path.latency.total, counters)
         self._stems = np.zeros((len(engine.out), max_block, channels), np.float32)
         self.taps: tuple[Tap, ...] = ()
-        self._frame_ns = 1e9 / path.latency.sample_rate if realtime else 0.0
         self._overdue_ns = 0.0
+        self.set_realtime(realtime)
 
     @property
     def latency(self) -> Latency:
@@ -83,6 +83,10 @@ class Chain:
     def tail(self) -> int:
         """Samples for which output may go on after that of the last input sample."""
         return self._path.tail
+
+    def set_realtime(self, realtime: bool) -> None:
+        """Whether each block has as long as it lasts, or any time. Any thread."""
+        self._frame_ns = 1e9 / self._path.latency.sample_rate if realtime else 0.0
 
     def rearm(self, block: int | None) -> None:
         """Silence in the queues, for blocks of that size or of any."""
@@ -141,6 +145,7 @@ class Chain:
 
     def _start_clock(self, frames: int) -> int:
         if not self._frame_ns:
+            self._engine.deadline_ns = 0
             return 0
         began = time.perf_counter_ns()
         # What the block before took too long is missing now, but not for ever: a driver has lost
@@ -150,7 +155,7 @@ class Chain:
         return began
 
     def _stop_clock(self, frames: int, began: int) -> None:
-        if self._frame_ns:
+        if began:
             lasts = frames * self._frame_ns
             over = time.perf_counter_ns() - began - lasts
             self._overdue_ns = min(max(0.0, over), lasts)

@@ -90,6 +90,8 @@ class _Session:
     @classmethod
     def open(cls, plan: LivePlan) -> _Session:
         stream = plan.open()
+        if stream.on_jack:
+            _leave_portaudio()
         return cls(stream, plan.recorder(stream))
 
     def start(self) -> None:
@@ -105,6 +107,13 @@ class _Session:
         """The report with what the stream does not know."""
         recording = self.recorder.state if self.recorder is not None else None
         return replace(report, recording=recording, memory_locked=self.memory_locked)
+
+
+def _leave_portaudio() -> None:
+    """End PortAudio where it was asked for devices: else a client of its stays in JACK's graph."""
+    module = sys.modules.get("sounddevice")
+    if module is not None:
+        module._terminate()
 
 
 def _listen(source: BinaryIO, orders: Orders) -> None:

@@ -17,13 +17,12 @@ from numpy.typing import NDArray
 
 from .clock_bridge import ClockBridge
 from .devices import Device, explain, portaudio
+from .jack_graph import HOST_API
 
 Audio = NDArray[np.float32]
 # input (frames, channels), output (frames, channels), frames, PortAudio's times, its flags
 Callback = Callable[[Audio, Audio, int, Any, Any], None]
 
-# PortAudio's name of the one host API whose devices all follow one clock, the server's.
-_ONE_CLOCK = "JACK Audio Connection Kit"
 # By how much callbacks may be late; as for PortAudio's own buffers, seconds may be asked for.
 _MARGINS_S = {"low": 0.002, "high": 0.020}
 # Without input for so long there is no audio any more, though the output may still ask for some.
@@ -64,17 +63,20 @@ def open_duplex(
             device=(source.index, sink.index), channels=channels, callback=callback, **settings
         )
     except sounddevice.PortAudioError as error:
-        raise explain(error, pair(source, sink), sample_rate, source, sink) from error
+        raise explain(error, pair(source.label, sink.label), sample_rate, source, sink) from error
 
 
 def one_clock(source: Device, sink: Device) -> bool:
-    """Whether the two are sure to count the same samples in the same time."""
-    return source.index == sink.index or source.host_api == sink.host_api == _ONE_CLOCK
+    """Whether the two are sure to count the same samples in the same time.
+
+    All of JACK's do, the server's.
+    """
+    return source.index == sink.index or source.host_api == sink.host_api == HOST_API
 
 
-def pair(source: Device, sink: Device) -> str:
-    """The two devices in a message."""
-    return f"input {source.label!r} with output {sink.label!r}"
+def pair(source: str, sink: str) -> str:
+    """Two devices in a message, by their labels."""
+    return f"input {source!r} with output {sink!r}"
 
 
 class BridgedStream:

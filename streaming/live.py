@@ -16,21 +16,24 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..runtime.errors import DeviceError, DeviceLost
-from .budget import LatencyBudget, believable_frames
+from .budget import LatencyBudget
 from .counters import Counters
-from .devices import channel_map, common_rate, explain, find_device, portaudio, preflight
-from .duplex import BridgedStream, close, open_duplex, pair
+from .duplex import close
+from .jack_graph import JackOptions, JackWiring
+from .jack_stream import JackRoute
 from .levels import LevelMeter
 from .meters import MeterBoard, Meters
 from .processor import Processor
 from .quiet import Quiet
 from .report import Report, Wiring
+from .routes import find_route
 
 Audio = NDArray[np.float32]
 
@@ -50,8 +53,10 @@ class LiveStream:
     resamples. `block_size` in frames, 0 lets the driver decide. `latency` is PortAudio's suggestion
     to the driver: "low", "high" or seconds; between two clocks also by how much callbacks may be
     late (2 ms, 20 ms or as said). `channels` as in `channel_map`. `wait` computes every
-    hop, however late, for a server that waits as well, such as JACK in freewheel mode; else a late
-    block does without the network.
+    hop, however late, for a server that waits as well; else a late block does without the network.
+
+    Where both devices are JACK's, or `jack` asks for ports that others connect, the stream is a
+    client of JACK's own (`JackRoute`), which waits by itself where JACK is in freewheel mode.
 
     Every method belongs to the main thread. Raises DeviceError where a device is unknown, absent
     or refuses the settings.
@@ -68,30 +73,31 @@ class LiveStream:
         channels: int | None = None,
         latency: str | float = "low",
         wait: bool = False,
+        jack: JackOptions | None = None,
     ) -> None:
         if block_size < 0 or block_size > _MAX_BLOCK:
             raise DeviceError(
                 f"--block-size takes 1 to {_MAX_BLOCK} frames, or 0 for the driver's, "
                 f"found {block_size}"
             )
-        self.source = find_device("input", input_device)
-        self.sink = find_device("output", output_device)
-        self.input_channels, self.output_channels = channel_map(self.source, self.sink, channels)
-        opened = (self.input_channels, self.output_channels)
-        if sample_rate is None:
-            self.sample_rate = common_rate(self.source, self.sink, processor.sample_rate, *opened)
-        else:
-            self.sample_rate = sample_rate
-            preflight(self.source, self.sink, sample_rate, *opened)
-        self.block_size = block_size
+        self._route = route = find_route(
+            input_device,
+            output_device,
+            jack=jack or JackOptions(),
+            preferred_rate=processor.sample_rate,
+            sample_rate=sample_rate,
+            block_size=block_size,
+            channels=channels,
+            latency=latency,
+        )
+        self.input_channels, self.output_channels = route.input_channels, route.output_channels
+        self.sample_rate = route.sample_rate
         self.board = MeterBoard(self.sample_rate)
         self.levels = LevelMeter(self.sample_rate, processor.queries, self.input_channels)
         processor.add_tap(self.levels.put_stems)
         self.fault: Exception | None = None  # the first one a callback met
         self.processor = processor
-        self._latency_hint = latency
         self._wait = wait
-        self._pair = pair(self.source, self.sink)
         self._quiet = Quiet()
         self._stream: Any = None
         self._learned = 0  # frames of the first callback
@@ -99,21 +105,19 @@ class LiveStream:
         self._last_callback_ns = 0
 
     @property
+    def on_jack(self) -> bool:
+        """Whether it is a client of JACK's own, which needs no PortAudio."""
+        return isinstance(self._route, JackRoute)
+
+    @property
     def active(self) -> bool:
-        """Whether PortAudio says that callbacks are coming."""
+        """Whether the driver says that callbacks are coming."""
         return bool(self._stream is not None and self._stream.active)
 
     @property
     def latency(self) -> LatencyBudget:
         """The delay of the running stream. After `start`, which learns the block size."""
-        driver_in, driver_out = self._stream.latency
-        return LatencyBudget(
-            self.processor.latency,
-            self._learned,
-            believable_frames(driver_in, self.sample_rate),
-            believable_frames(driver_out, self.sample_rate),
-            self._stream.bridge.latency if isinstance(self._stream, BridgedStream) else None,
-        )
+        return self._route.budget(self._stream, self.processor.latency, self._learned)
 
     @property
     def counters(self) -> Counters:
@@ -128,7 +132,7 @@ class LiveStream:
                 self.sample_rate,
                 _MAX_BLOCK,
                 self.input_channels,
-                block=self.block_size or None,
+                block=self._route.block or None,
                 realtime=not self._wait,
             )
         except ValueError as error:  # a rate, or too many channels, that cannot be resampled
@@ -140,15 +144,18 @@ class LiveStream:
         deadline = time.monotonic() + _START_LIMIT_S
         while not self.board.callbacks:
             if time.monotonic() > deadline:
-                raise DeviceLost(f"{self._pair} opened but gave no audio for {_START_LIMIT_S:g} s")
+                raise DeviceLost(
+                    f"{self._route.pair} opened but gave no audio for {_START_LIMIT_S:g} s"
+                )
             time.sleep(0.005)
 
     def check(self) -> None:
         """Raises DeviceLost when the devices stopped calling. Call it a few times a second."""
+        self._route.tend(self._stream)
         silent_s = (time.perf_counter_ns() - self._last_callback_ns) * 1e-9
         if silent_s > _SILENT_LIMIT_S or not self.active:
             raise DeviceLost(
-                f"audio device lost: {self._pair} gave no audio for {silent_s:.1f} s; is the "
+                f"audio device lost: {self._route.pair} gave no audio for {silent_s:.1f} s; is the "
                 "device connected and its sound server running?"
             )
 
@@ -161,8 +168,8 @@ class LiveStream:
         return Report(
             "running",
             Wiring(
-                self.source.label,
-                self.sink.label,
+                self._route.source,
+                self._route.sink,
                 self.input_channels,
                 self.output_channels,
                 self.sample_rate,
@@ -174,7 +181,14 @@ class LiveStream:
             self.counters,
             self.levels.read(),
             fault=f"{type(self.fault).__name__}: {self.fault}" if self.fault else "",
+            jack=self._wiring(),
         )
+
+    def _wiring(self) -> JackWiring | None:
+        route, stream = self._route, self._stream
+        if not isinstance(route, JackRoute):
+            return None
+        return replace(route.wiring, connections=stream.connections)
 
     def stop(self) -> bool:
         """Stops and closes the devices. False when PortAudio did not come back within 3 s, as
@@ -187,25 +201,23 @@ class LiveStream:
         return not closer.is_alive()
 
     def _open(self) -> None:
-        self._stream = open_duplex(
-            self.source,
-            self.sink,
+        self._stream = self._route.open(
             self._callback,
             self._book_fault,
-            channels=(self.input_channels, self.output_channels),
-            sample_rate=self.sample_rate,
-            block_size=self.block_size,
-            max_block=_MAX_BLOCK,
-            latency=self._latency_hint,
+            self._go_offline,
+            lambda: self.processor.latency_samples,
+            _MAX_BLOCK,
         )
-        try:
-            self._stream.start()
-        except portaudio().PortAudioError as error:
-            raise explain(error, self._pair, self.sample_rate, self.source, self.sink) from error
+        self._route.start(self._stream)
+
+    def _go_offline(self, offline: bool) -> None:
+        """The driver waits for each block from now on, or no longer. A thread of the driver's."""
+        if not self._wait:
+            self.processor.set_realtime(not offline)
 
     def _warm_up(self) -> None:
         """First runs of a model allocate and load; they happen here instead of in a callback."""
-        frames = self.block_size or 512
+        frames = self._route.block or 512
         silence = np.zeros((frames, self.input_channels), np.float32)
         for _ in range(1 + 4096 // frames):
             self.processor.process(silence, np.empty_like(silence))
@@ -239,7 +251,7 @@ class LiveStream:
         # The first block arms the processor for exactly this size, the least delay. A driver that
         # then comes with another size has sizes that vary: from there on the worst case is armed.
         if not self._varies:
-            self._varies = self._learned > 0
+            self._varies = self._learned > 0 and self._route.sizes_vary
             self._learned = frames
             self.processor.set_block(None if self._varies else frames)
 

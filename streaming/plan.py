@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..runtime.bundle import Bundle
+from .jack_graph import JackOptions
 from .live import LiveStream
 from .pace import Budget
 from .processor import Fallback, Mode, Processor
 from .recorder import Recorder, RecordingPlan
+from .report import Report
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,16 @@ class LivePlan:
     lookahead: int | None = None
     budget: Budget = "advance"
     recording: RecordingPlan | None = None
+    jack: JackOptions = field(default_factory=JackOptions)
+
+    def resumed(self, report: Report) -> LivePlan:
+        """The plan for going on where a stream was lost whose last report this is.
+
+        With JACK its connections are made again, by and by, also those made in a patchbay.
+        """
+        if report.jack is None:
+            return self
+        return replace(self, jack=replace(self.jack, wiring=report.jack))
 
     def open(self) -> LiveStream:
         """The stream, not started. Raises `SoloistError` where it cannot be made."""
@@ -68,6 +80,7 @@ class LivePlan:
             channels=self.channels,
             latency=self.latency,
             wait=self.wait,
+            jack=self.jack,
         )
 
     def recorder(self, stream: LiveStream) -> Recorder | None:

@@ -213,6 +213,15 @@ class Processor:
         self._playing().rearm(block)
         self._block = block
 
+    def set_realtime(self, realtime: bool) -> None:
+        """Whether late blocks do without the network, or it is waited for, as in `prepare`.
+
+        For hosts that go offline and back, such as JACK's freewheel mode. Any thread, prepared;
+        from the next block on. The latency stays.
+        """
+        self._playing().set_realtime(realtime)
+        self._sessions.wait(not realtime)
+
     # --- what the host reports -------------------------------------------------------------------
 
     @property

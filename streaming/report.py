@@ -14,6 +14,7 @@ from typing import Literal
 from ..runtime.errors import SoloistError
 from .budget import LatencyBudget
 from .counters import Counters
+from .jack_graph import JackWiring
 from .levels import Levels
 from .meters import Meters
 from .recorder import Recorded
@@ -41,6 +42,7 @@ class Report:
     `wiring`, `latency`, `meters`, `counters` and `levels` are there once it runs. `error` is what
     ended it, if `stage` is "failed"; `fault` what a callback of ours met, if any did, as text.
     `recording` where one was asked for. `memory_locked`: none of it can be swapped out.
+    `jack` where the stream is a client of JACK's own: its ports and what they are connected to.
     """
 
     stage: Stage
@@ -53,6 +55,7 @@ class Report:
     fault: str = ""
     recording: Recorded | None = None
     memory_locked: bool = False
+    jack: JackWiring | None = None
 
 
 class Page:

@@ -89,6 +89,11 @@ class SessionSource:
             session.set_conditioning(self._conditioning)
         return session
 
+    def wait(self, waits: bool) -> None:
+        """Whether a session that computes on its own is waited for. Any thread."""
+        if isinstance(self.current, WindowedSession):
+            self.current.waits = waits
+
     def close(self) -> None:
         """Forget the session; one that is ours and computes on its own is told to end."""
         session, self.current = self.current, None

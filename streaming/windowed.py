@@ -35,7 +35,8 @@ class WindowedSession:
     advance is made as long as it takes (`schedule` says what it became). A `budget` "measured"
     waits for the network only as long as it took, instead of one whole advance. At the pace "wait"
     each window is made in the step that completes its block, however long that takes; what comes
-    out is the same as live on a machine that keeps up.
+    out is the same as live on a machine that keeps up. `waits` does so at "live" pace, for as long
+    as it is set; any thread may.
 
     A window that is not there in time is never waited for, nor used later, so the delay is what it
     was. Meanwhile `trouble` is set, `stems` are as before, and the engine holds the last masks for
@@ -86,6 +87,7 @@ class WindowedSession:
         self._history = self._make_history(channels)
         slots = Slot(schedule.advance, self.stems), Slot(schedule.advance, self.stems)
         self._maker = WindowMaker(network, schedule, transform, self._history, slots)
+        self.waits = False
         self._thread: WindowThread | None = None
         if pace == "live":
             self._thread = WindowThread(self._maker, self._clock, schedule.compute)
@@ -190,6 +192,8 @@ class WindowedSession:
 
     def _find(self, number: int) -> Trouble | None:
         """What is the matter with a window that is due now."""
+        if self.waits and self._thread is not None:
+            self._thread.finish()
         result = self._slots[number % 2].result
         if (result.epoch, result.number) != (self._clock.epoch, number):
             return "late"
@@ -197,6 +201,9 @@ class WindowedSession:
 
     def _launch(self, order: Order) -> None:
         if self._thread is None:
+            self._maker.make(order)
+        elif self.waits:  # the step makes it, once the thread is done with the one before
+            self._thread.finish()
             self._maker.make(order)
         else:
             self._thread.post(order)

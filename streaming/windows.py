@@ -6,6 +6,7 @@ direction, is one object at a time whose reference is replaced in a single step.
 """
 
 import threading
+import time
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import NamedTuple
@@ -19,6 +20,9 @@ from ..runtime.session import Trouble
 from .blocks import BlockTransform, History
 
 Floats = NDArray[np.float32]
+
+# How long whoever waits for a window sleeps between two looks.
+_POLL_S = 1e-4
 
 
 class Order(NamedTuple):
@@ -126,12 +130,19 @@ class WindowThread:
         self._maker, self._clock, self._budget = maker, clock, budget
         self._orders: SimpleQueue[Order | None] = SimpleQueue()
         self._usual = 0  # hops that windows took which came in time
+        self._posted = self._done = 0  # orders: the audio thread's count, and the thread's
         self._thread = threading.Thread(target=self._work, name="soloist-windows", daemon=True)
         self._thread.start()
 
     def post(self, order: Order) -> None:
         """Order a window. Audio thread."""
+        self._posted += 1
         self._orders.put(order)
+
+    def finish(self) -> None:
+        """Wait until nothing is left of what was ordered. Audio thread, where it may wait."""
+        while self._done != self._posted and self._thread.is_alive():
+            time.sleep(_POLL_S)
 
     def close(self, limit_s: float = 2.0) -> bool:
         """End the thread after the window it is making; whether it ended within the limit."""
@@ -141,9 +152,10 @@ class WindowThread:
 
     def _work(self) -> None:
         while True:
-            order = self._orders.get()
+            order, taken_off = self._orders.get(), 1
             while order is not None and not self._orders.empty():
                 order = self._orders.get()
+                taken_off += 1
             if order is None:
                 return
             waited = self._waited(order)
@@ -154,6 +166,7 @@ class WindowThread:
                 taken = self._waited(order)
                 if taken <= self._budget and order.epoch == self._clock.epoch:
                     self._usual = taken - waited
+            self._done += taken_off
 
     def _waited(self, order: Order) -> int:
         """Hops since an order was posted; its own is over, be it for a few lines of code."""

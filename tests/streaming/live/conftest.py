@@ -10,6 +10,7 @@ Learnt the hard way, and kept here:
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -110,10 +111,49 @@ class JackServer:
         self._start()
         return self
 
-    def restart(self) -> None:
+    def restart(self, **changes: int) -> None:
         """Another server of the same name in place of one that was killed."""
         self.process.wait(3)
+        for name, value in changes.items():
+            setattr(self, name, value)
         self._start()
+
+    def connect(self, source: str, sink: str) -> None:
+        """What a patchbay does."""
+        self._tell("jack_connect", source, sink)
+
+    def disconnect(self, source: str, sink: str) -> None:
+        """What a patchbay does."""
+        self._tell("jack_disconnect", source, sink)
+
+    def set_period(self, frames: int) -> None:
+        self._tell("jack_bufsize", str(frames))
+
+    def connections(self) -> set[tuple[str, str]]:
+        """Pairs of ports, each in both orders."""
+        found, port = set(), ""
+        for line in self._tell("jack_lsp", "-c").splitlines():
+            if line.startswith(" "):
+                found.add((port, line.strip()))
+            else:
+                port = line
+        return found
+
+    def latencies(self) -> dict[str, dict[str, tuple[int, int]]]:
+        """What the graph says of each port: {"capture": (least, most), "playback": ...}."""
+        found: dict[str, dict[str, tuple[int, int]]] = {}
+        for line in self._tell("jack_lsp", "-l").splitlines():
+            told = re.search(r"port (\w+) latency = \[ (\d+) (\d+) \] frames", line)
+            if told is None:
+                port = found.setdefault(line, {})
+            else:
+                port[told[1]] = int(told[2]), int(told[3])
+        return found
+
+    def _tell(self, *command: str) -> str:
+        return subprocess.run(
+            command, env=self.environment, check=True, capture_output=True, text=True
+        ).stdout
 
     def __exit__(self, *_: object) -> None:
         self._end()
@@ -310,6 +350,16 @@ class Recording:
     code: int
 
 
+def soon(holds: Callable[[], bool], patience_s: float = PATIENCE_S) -> bool:
+    """Whether it holds before long."""
+    deadline = time.monotonic() + patience_s
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
 StartServer = Callable[..., JackServer]
 RunLive = Callable[..., LiveProcess]
 
@@ -352,10 +402,16 @@ def run_live(start_server: StartServer) -> Iterator[RunLive]:
 @pytest.fixture
 def play_through(run_live: RunLive) -> Callable[..., Recording]:
     """`play_through(server, audio, *arguments, outputs=2, tail=8192)` plays `audio` through
-    `soloist live` on the devices "daw" and "rec", in freewheel, and records `tail` frames more."""
+    `soloist live` on the devices "daw" and "rec", in freewheel, and records `tail` frames more.
+    With `insert` they are no devices: it is told `--jack`, and a patchbay connects them."""
 
     def play(
-        server: JackServer, audio: Audio, *arguments: str, outputs: int, tail: int = 8192
+        server: JackServer,
+        audio: Audio,
+        *arguments: str,
+        outputs: int,
+        tail: int = 8192,
+        insert: bool = False,
     ) -> Recording:
         transport = Transport()
         heard = np.zeros((len(audio) + tail, outputs), np.float32)
@@ -364,8 +420,12 @@ def play_through(run_live: RunLive) -> Callable[..., Recording]:
             clients.callback(player.close)
             recorder = Recorder(server, "rec", heard, transport)
             clients.callback(recorder.close)
-            live = run_live(server, "-i", "daw", "-o", "rec", "--wait", *arguments)
+            ends = ("--jack",) if insert else ("-i", "daw", "-o", "rec")
+            live = run_live(server, *ends, *arguments)
             live.wait_for("READY")
+            for channel in range(1, audio.shape[1] + 1) if insert else ():
+                server.connect(f"daw:daw_{channel}", f"soloist:in_{channel}")
+                server.connect(f"soloist:out_{channel}", f"rec:rec_{channel}")
             # A cycle's first frame, so far ahead that no client can have passed it unawares.
             transport.start = recorder.client.last_frame_time + 100 * server.period
             with server.freewheel():
