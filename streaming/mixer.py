@@ -1,26 +1,22 @@
 """Stems and the delayed input into one output, with ramps that are exact to the sample."""
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
 from .limiter import Limiter
+from .parameters import ramp
 from .settings import Settings, Weights
 
 Samples = NDArray[np.float32]
-
-# A change of gain takes this long: below 10 ms it is heard as a click, above 50 ms as sluggish.
-RAMP_SECONDS = 0.010
 
 
 class Mixer:
     """Mixes by the weights of `settings`, gliding from one set of weights to the next.
 
     A ramp begins with the first sample of the `mix` call that sees a change, and takes
-    `RAMP_SECONDS`; a change within it begins a new one from where it has got to. Each weight is
-    then a straight line from sample to sample, whatever the blocks. Settings may be written while
-    `mix` runs. Everything here belongs to the audio thread.
+    `parameters.RAMP_SECONDS`; a change within it begins a new one from where it has got to. Each
+    weight is then a straight line from sample to sample, whatever the blocks. Settings may be
+    written while `mix` runs. Everything here belongs to the audio thread.
 
     Arithmetic is on arrays of one shape and without gaps: others numpy takes through buffers that
     it allocates in each call.
@@ -30,9 +26,8 @@ class Mixer:
         self, settings: Settings, sample_rate: int, channels: int, max_frames: int
     ) -> None:
         self._settings = settings
-        self._length = math.ceil(RAMP_SECONDS * sample_rate)
-        # What is left of the way after each sample of a ramp: the last one is exactly 0.
-        self._rest = (np.arange(self._length)[::-1] / self._length).astype(np.float32)
+        self._rest = ramp(sample_rate)
+        self._length = len(self._rest)
         self._line = np.empty((self._length, 1), np.float32)
         self._sum = np.empty((max_frames, channels), np.float32)
         self._term = np.empty((max_frames, channels), np.float32)

@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 Unit = Literal["dB", "%", "switch"]
 
 SILENT_DB = -80.0
 """The lower end of a gain means no sound at all; its text is "-inf dB"."""
 LOUDEST_DB = 12.0
+# A change takes this long: below 10 ms it is heard as a click, above 50 ms as sluggish.
+RAMP_SECONDS = 0.010
 
 _ON, _OFF = ("on", "true", "yes", "1"), ("off", "false", "no", "0")
 
@@ -51,7 +54,8 @@ class Parameter:
         """How people read a value: "-6.0 dB", "-inf dB", "75 %", "on"."""
         match self.unit:
             case "dB":
-                return "-inf dB" if self._silent(value) else f"{value:.1f} dB"
+                # Zero added, since -0.04 would be read as "-0.0".
+                return "-inf dB" if self._silent(value) else f"{round(value, 1) + 0.0:.1f} dB"
             case "%":
                 return f"{value:g} %"
             case "switch":
@@ -97,6 +101,12 @@ def mixer_parameters(stems: int) -> tuple[Parameter, ...]:
         Parameter("limiter", "Limiter", "switch", 0.0, 1.0, 0.0),
         Parameter("ceiling", "Limiter ceiling", "dB", -24.0, 0.0, -0.3),
     )
+
+
+def ramp(sample_rate: int) -> NDArray[np.float32]:
+    """What is left of the way after each sample of a change, float32; the last one is exactly 0."""
+    length = math.ceil(RAMP_SECONDS * sample_rate)
+    return (np.arange(length)[::-1] / length).astype(np.float32)
 
 
 def linear(decibels: float) -> float:

@@ -15,6 +15,7 @@ def test_a_short_night(monkeypatch: pytest.MonkeyPatch) -> None:
     assert report["hops"] == 10 * 375
     assert report["finite"] and report["faults"] == 0
     assert report["to_a_fresh_engine_db"] < -15
+    assert report["after_reset_the_same"]
     assert len(report["tenths"]) == 10
     for each in report["tenths"]:
         assert 0 < each["p50_us"] <= each["p99_us"] <= each["p999_us"] <= each["max_us"]

@@ -1,4 +1,5 @@
 import math
+from itertools import accumulate, pairwise
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from soloist.streaming.limiter import RELEASE_SECONDS, Limiter
+from soloist.streaming.parameters import RAMP_SECONDS
 
 Audio = NDArray[np.float32]
 RATE = 48_000
@@ -73,6 +75,42 @@ def test_switched_off_the_gain_goes_home_without_a_jump() -> None:
     again = np.full((8, 1), 4.0, np.float32)
     limiter.process(again, math.inf)
     assert (again == 4.0).all()
+
+
+@pytest.mark.parametrize(("before", "start"), [(math.inf, 10 ** (12 / 20)), (0.5, 0.5)])
+def test_a_lower_ceiling_comes_down_in_a_straight_line(before: float, start: float) -> None:
+    limiter = Limiter(RATE, 1, 1000)
+    limiter.process(np.full((100, 1), 3.0, np.float32), before)
+    out = np.full((1000, 1), 3.0, np.float32)
+    limiter.process(out, 0.25)
+    length = round(RAMP_SECONDS * RATE)
+    line = start + (0.25 - start) * np.arange(1, length + 1) / length
+    assert np.abs(out[:length, 0] - np.minimum(3.0, line)).max() < 1e-6
+    assert np.abs(out[length:] - 0.25).max() < 1e-6
+    assert (out[length - 1 :] <= 0.25).all()
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.integers(0, 500), min_size=1, max_size=20),
+    st.lists(st.sampled_from([math.inf, 0.9, 0.4, 0.1]), min_size=3, max_size=3),
+)
+def test_ceilings_that_change_do_so_in_any_partition(
+    blocks: list[int], ceilings: list[float]
+) -> None:
+    """The third comes within the way to the second."""
+    audio, found = bursts(2300, 2), []
+    for sizes in ([], blocks):
+        cuts = accumulate(sizes)
+        limiter, out = Limiter(RATE, 2, 2300), audio.copy()
+        changes = dict(zip((0, 700, 900), ceilings, strict=True))
+        ends = sorted({*changes, *(cut for cut in cuts if cut < 2300), 2300})
+        ceiling = math.inf
+        for start, end in pairwise(ends):
+            ceiling = changes.get(start, ceiling)
+            limiter.process(out[start:end], ceiling)
+        found.append(out)
+    assert (found[0] == found[1]).all()
 
 
 def test_reset_is_full_gain() -> None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from soloist.runtime.session import PassThroughSession
 from soloist.runtime.spec import Spec
 from soloist.streaming.chain import Change
-from soloist.streaming.mixer import RAMP_SECONDS
+from soloist.streaming.parameters import RAMP_SECONDS
 from soloist.streaming.processor import Processor
 
 Audio = NDArray[np.float32]

@@ -77,6 +77,11 @@ def test_a_text_says_its_value(parameter_of: object, share: float) -> None:
     assert parameter.value(parameter.text(value)) == pytest.approx(value, abs=0.051)
 
 
+def test_a_rounded_zero_has_no_sign() -> None:
+    assert PARAMETERS[0].text(-0.04) == "0.0 dB"
+    assert PARAMETERS[0].text(-0.06) == "-0.1 dB"
+
+
 @pytest.mark.parametrize(
     ("key", "text", "value"),
     [
