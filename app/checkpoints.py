@@ -43,7 +43,7 @@ def asked_of_checkpoint(
     embeddings: Sequence[str] | None,
     prompts: str,
     weights: str | None,
-    negatives: Sequence[str] | None = None,
+    negatives: Sequence[str] | None,
 ) -> Asked:
     """The queries of a command line; files of embeddings have the name before their `=`, or theirs.
 

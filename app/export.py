@@ -39,6 +39,7 @@ def export(
         list[str] | None,
         typer.Option(
             "--negative",
+            "--not",
             metavar="WORDS",
             callback=encodable,
             help="What no sound asked for is like; repeat it. Published systems only.",

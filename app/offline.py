@@ -28,6 +28,7 @@ def open_offline(
     embeddings: Sequence[str] | None,
     prompts: str,
     weights: str | None,
+    negatives: Sequence[str] | None,
     threshold: float | None,
 ) -> WholeFile:
     """The system in the checkpoint `model`, asked for these queries, ready for recordings.
@@ -43,7 +44,7 @@ def open_offline(
     check_checkpoint(checkpoint)
     with export_extra("separate --offline"):
         from ..export.systems import open_whole
-    asked = asked_of_checkpoint(queries, embeddings, prompts, weights)
+    asked = asked_of_checkpoint(queries, embeddings, prompts, weights, negatives)
     return open_whole(checkpoint, asked, threshold)
 
 

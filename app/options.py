@@ -105,7 +105,10 @@ Prompts = Annotated[
 ]
 EncoderWeights = Annotated[
     str | None,
-    typer.Option(metavar="FILE", help="Weights of the text encoder; else from its usual hub."),
+    typer.Option(
+        metavar="FILE|FOLDER",
+        help="Weights or vocabulary of the text encoder; else from its usual hub.",
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the figures as JSON on stdout.")]
 

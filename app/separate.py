@@ -91,10 +91,12 @@ def separate(
     """
     several = keep and gain is None and rest is None
     if offline:
-        _refuse_live(unwanted=unwanted, block_size=block_size, advance=advance, lookahead=lookahead)
+        _refuse_live(block_size=block_size, advance=advance, lookahead=lookahead)
         if device not in ("auto", "cpu"):
             raise SoloistError(f"--offline runs on the CPU, not on {device!r}; leave --device out")
-        whole = open_offline(model, query, query_embedding, prompts, encoder_weights, threshold)
+        whole = open_offline(
+            model, query, query_embedding, prompts, encoder_weights, unwanted, threshold
+        )
         recording = read_audio(source)
         targets = _targets(target, whole.names, recording, several)
         with progress_bar(source.name) as bar:
@@ -154,10 +156,9 @@ def _write(targets: Sequence[Path], outputs: Sequence[Samples], recording: Recor
 
 
 def _refuse_live(**options: object) -> None:
-    names = {"unwanted": "--not"}
     for name, value in options.items():
         if value is not None:
-            option = names.get(name, f"--{name.replace('_', '-')}")
+            option = f"--{name.replace('_', '-')}"
             raise SoloistError(f"{option} is of live play, which --offline leaves out")
 
 

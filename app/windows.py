@@ -30,28 +30,30 @@ class Span:
 
 
 def span(text: str) -> Span:
-    """Read "16" as frames and "250ms" or "250 ms" as time."""
-    match = re.fullmatch(r"\s*(\d+|\d+(?:\.\d*)?\s*ms)\s*", text)
-    if match is None:
+    """Read "16" as frames; "250ms", "250 ms" and "0.25s" as time."""
+    frames = re.fullmatch(r"\s*(\d+)\s*", text)
+    if frames:
+        return Span(float(frames[1]), "frames")
+    time = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*(m?)s\s*", text)
+    if time is None:
         raise typer.BadParameter(f"{text!r} is neither frames, such as 16, nor time, such as 250ms")
-    number = match[1].removesuffix("ms")
-    return Span(float(number), "frames" if number == match[1] else "ms")
+    return Span(float(time[1]) * (1 if time[2] else 1000), "ms")
 
 
 Advance = Annotated[
     Span | None,
     typer.Option(
         "--advance",
-        metavar="FRAMES|MS",
+        metavar="FRAMES|TIME",
         parser=span,
-        help="Windowed models: how far windows are apart, such as 16 or 250ms.",
+        help="Windowed models: how far windows are apart, such as 16, 250ms or 1s.",
     ),
 ]
 Lookahead = Annotated[
     Span | None,
     typer.Option(
         "--lookahead",
-        metavar="FRAMES|MS",
+        metavar="FRAMES|TIME",
         parser=span,
         help="Windowed models: how much they hear after what they separate.",
     ),

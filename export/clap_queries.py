@@ -28,6 +28,7 @@ Embedding = NDArray[np.float32]
 Weighted = list[tuple[float, Embedding]]
 
 _FULL_SCALE = 32_767
+_VOCABULARY = "vocab.json"
 
 
 class ClapQueries:
@@ -40,25 +41,27 @@ class ClapQueries:
             (``vocab.json``, ``merges.txt``), or with both.
 
     Raises:
-        QueryError: there is no such file.
+        QueryError: `weights` is neither.
     """
 
     def __init__(self, encoder: str, checkpoint: Path, weights: str | None) -> None:
         self.encoder = encoder
         self._checkpoint = checkpoint
-        given = [] if weights is None else [Path(weights)]
-        folders = [path for path in given if path.is_dir()]
-        places = [
-            *(path for path in given if not path.is_dir()),
-            *(folder / FILES[encoder] for folder in folders),
-        ]
-        self._weights = next((path for path in places if path.is_file()), None)
-        if given and not folders and self._weights is None:
-            raise QueryError(f"no weights of {encoder} in {weights!r}: no such file")
-        if self._weights is None:
-            self._weights = companion(checkpoint, FILES[encoder])
-        vocabularies = [folder for folder in folders if (folder / "vocab.json").is_file()]
-        self._vocabulary = str(vocabularies[0]) if vocabularies else ROBERTA
+        self._weights = companion(checkpoint, FILES[encoder])
+        self._vocabulary: str | None = None
+        if weights is None:
+            return
+        given = Path(weights)
+        clap = given / FILES[encoder] if given.is_dir() else given
+        if clap.is_file():
+            self._weights = clap
+        if (given / _VOCABULARY).is_file():
+            self._vocabulary = weights
+        elif not clap.is_file():
+            raise QueryError(
+                f"no weights of {encoder} in {weights!r}; expected the file {FILES[encoder]}, or a "
+                f"folder with it, or with the vocabulary of {ROBERTA} ({_VOCABULARY}, merges.txt)"
+            )
 
     def embed(self, terms: Sequence[Term]) -> Weighted:
         """Weight and embedding ``(512,)`` float32 of each term, of length 1 but for those of files.

@@ -50,7 +50,8 @@ def load(path: Path) -> Checkpoint[nn.Module]:
     """
     path = Path(path)
     saved = read_file(path)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
     if isinstance(saved, Mapping) and {"config", "weights", "facts", "curve"} <= saved.keys():
         return _our_own(path, saved, digest)
     state = unwrap(saved)

@@ -66,5 +66,6 @@ def no_transformers(error: ImportError) -> ImportError:
 def _no_vocabulary(source: str, reason: str) -> OSError:
     return OSError(
         f"the vocabulary of {ROBERTA} cannot be loaded from {source} ({reason}); give a folder "
-        "with its vocab.json and merges.txt, or the query as token numbers"
+        "with its vocab.json and merges.txt (--encoder-weights), or the query as a file "
+        "(--query-embedding)"
     )

@@ -3,9 +3,9 @@
 The published ``best_model.ckpt`` holds what training changed: the decoder (``decoder_model.*``),
 and of the encoder the low-rank matrices and the biases of its attention (``audio_branch.*lora_A``,
 ``lora_B``, ``attn.*.bias``). All else of the encoder is CLAP's, from the file that LAION published
-(``music_audioset_epoch_15_esc_90.14.pt``), which must lie beside it. A checkpoint of the
-repository's own training holds everything, and needs no other. The queries' encoders are CLAP's as
-well, see :class:`~.clap.Clap`.
+(``music_audioset_epoch_15_esc_90.14.pt``), which must lie beside it or beside its folder. A
+checkpoint of the repository's own training holds everything, and needs no other. The queries'
+encoders are CLAP's as well, see :class:`~.clap.Clap`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from .checkpoint_files import Arguments, State, read_file, unfit, unwrap
+from .checkpoint_files import Arguments, State, companion, read_file, unfit, unwrap
 from .clap import CLAP, FILES
 from .clapsep import CLAPSep
 from .htsat import merged
@@ -52,7 +52,7 @@ class CLAPSepCheckpoints:
         """
         own = {key: tensor for key, tensor in state.items() if _is_used(key)}
         if f"{_ENCODER}patch_embed.proj.weight" not in own:
-            own = {**_base(path.parent / FILES[CLAP]), **own}
+            own = {**_base(path), **own}
         elif not any(".lora_" in key for key in own):
             return own  # added before it was saved
         _check_changes(own, state)
@@ -67,14 +67,15 @@ def _is_used(key: str) -> bool:
     return not key.startswith(LEFT) and not key.endswith(_TABLES)
 
 
-def _base(path: Path) -> Mapping[str, Tensor]:
-    """CLAP's audio branch."""
-    if not path.is_file():
-        raise ValueError(f"it adapts LAION-CLAP, whose file {path.name} must lie beside it")
-    state = unwrap(read_file(path)) or {}
+def _base(checkpoint: Path) -> Mapping[str, Tensor]:
+    """CLAP's audio branch, from the file that lies beside a checkpoint or its folder."""
+    found = companion(checkpoint, FILES[CLAP])
+    if found is None:
+        raise ValueError(f"it adapts LAION-CLAP, whose file {FILES[CLAP]} must lie beside it")
+    state = unwrap(read_file(found)) or {}
     base = {key: state[key] for key in state if key.startswith(_ENCODER) and _is_used(key)}
     if not base:
-        raise ValueError(f"{path} is no checkpoint of LAION-CLAP")
+        raise ValueError(f"{found} is no checkpoint of LAION-CLAP")
     return base
 
 

@@ -52,7 +52,7 @@ def test_frames_and_milliseconds_are_two_ways_to_say_it(
     [
         (["--advance", "19"], "an advance of 19 frames, expected 2 to 18"),
         (["--lookahead", "1ms"], "a look-ahead of 1 frames, expected 2 to 18"),
-        (["--advance", "5 s"], "'5 s' is neither frames"),
+        (["--advance", "5 h"], "'5 h' is neither frames"),
         (["--advance", "-3"], "'-3' is neither frames"),
     ],
 )

@@ -145,9 +145,9 @@ def test_where_clap_comes_from(path: Path, tmp_path: Path) -> None:
         ClapQueries("laion-clap", path, weights).embed([Term("dog", 1.0, True)])
         return Stand.asked[-1]
 
-    assert opened(None) == (None, "roberta-base", "laion-clap")  # from the hub
+    assert opened(None) == (None, None, "laion-clap")  # both from the hub
     (tmp_path / FILE).touch()
-    assert opened(None) == (tmp_path / FILE, "roberta-base", "laion-clap")
+    assert opened(None) == (tmp_path / FILE, None, "laion-clap")
     assert opened(str(tmp_path / FILE)) == opened(None)
     folder = tmp_path / "mine"
     folder.mkdir()
@@ -182,6 +182,7 @@ def test_sounds_are_read_as_clap_hears_them(tmp_path: Path, sound: Path) -> None
         (Asked(("violin - image:a.png",)), "takes words and sounds, not the picture"),
         (Asked(("sound:nowhere.wav",)), "cannot read the sound 'nowhere.wav'"),
         (Asked(("violin",), weights="nowhere.pt"), "no weights of laion-clap in 'nowhere.pt'"),
+        (Asked(("violin",), weights=str(Path(__file__).parent)), "or with the vocabulary of robe"),
         (Asked(("violin",), negatives=("0*hum",)), "has a part that says nothing"),
     ],
 )

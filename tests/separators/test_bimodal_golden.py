@@ -77,10 +77,23 @@ def spectrum(arrays: Arrays) -> Tensor:
 
 
 @pytest.fixture(scope="module")
-def mask(network: BiModal, spectrum: Tensor, conditioning: Tensor) -> Tensor:
-    with torch.no_grad():
-        masks: Tensor = network(as_pairs(spectrum)[None], conditioning)
-    return masks[0, 0, ..., 0]
+@torch.no_grad()
+def made(network: BiModal, spectrum: Tensor, conditioning: Tensor) -> tuple[Tensor, Tensor]:
+    """The mask, and the map that its read-out is folded into."""
+    kept: list[Tensor] = []
+
+    def ascend(maps: list[Tensor], queries: int) -> Tensor:
+        kept.append(network.net_sound.ascend(maps, queries))
+        return kept[0]
+
+    whole = Span.whole(FRAMES)
+    masks = network.masks(as_pairs(spectrum)[None], conditioning, ascend, whole)
+    return masks[0, 0, ..., 0], kept[0]
+
+
+@pytest.fixture(scope="module")
+def mask(made: tuple[Tensor, Tensor]) -> Tensor:
+    return made[0]
 
 
 def test_the_weights_are_those_of_the_recipe(golden: Any, network: BiModal) -> None:
@@ -103,6 +116,19 @@ def test_masks_and_sound(mask: Tensor, spectrum: Tensor, arrays: Arrays) -> None
     np.testing.assert_allclose(mask[::2, ::2], arrays["mask_sub"], atol=5e-4, rtol=0)
     np.testing.assert_allclose(mask[:, 100], arrays["mask_col100"], atol=5e-4, rtol=0)
     assert snr_db(BIMODAL_FRONT.synthesise(mask * spectrum, WINDOW), arrays["wav"]) >= 70
+
+
+@torch.no_grad()
+def test_feature_maps(network: BiModal, made: tuple[Tensor, Tensor], arrays: Arrays) -> None:
+    found = network.net_sound.unet_block.upconv(made[1])[0, :, ::32, ::32]
+    np.testing.assert_allclose(found, arrays["feat_sub"], atol=2e-3, rtol=0)
+
+
+@torch.no_grad()
+def test_gates(network: BiModal, golden: Any) -> None:
+    arrays: Arrays = golden.arrays("bimodal_text")
+    found = network.net_clap(torch.from_numpy(arrays["text_embed"]))
+    np.testing.assert_allclose(found, arrays["cond"], atol=1e-5, rtol=0)
 
 
 @torch.no_grad()
@@ -130,3 +156,6 @@ def test_a_whole_recording(golden: Any, network: BiModal, conditioning: Tensor) 
     found = separate_windows(network, audio(arrays), conditioning, progress=finished.append)
     assert finished == [0.5, 1.0]
     assert snr_db(found[0], arrays["wav_eval"]) >= 70
+    with batch_statistics(network):
+        found = separate_windows(network, audio(arrays), conditioning)
+    assert snr_db(found[0], arrays["wav_as_published"]) >= 70

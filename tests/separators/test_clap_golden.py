@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from soloist.separators.clap_audio import ClapAudio
 from soloist.separators.clap_text import ClapText
@@ -41,11 +41,21 @@ def clapsep_state(golden: Any, branch: str) -> dict[str, Tensor]:
     )
 
 
+def kept(module: nn.Module) -> list[Any]:
+    """What the module will make, as it makes it."""
+    made: list[Any] = []
+    module.register_forward_hook(lambda _module, _given, output: made.append(output))
+    return made
+
+
 @torch.no_grad()
 def test_texts(golden: Any) -> None:
     arrays = golden.arrays("clap_text")
     ids = torch.from_numpy(arrays["input_ids"]).long()
-    tokens, embedding = ClapText.from_state(clapsep_state(golden, "text"))(ids)
+    branch = ClapText.from_state(clapsep_state(golden, "text"))
+    pooled = kept(branch.text_branch)
+    tokens, embedding = branch(ids)
+    np.testing.assert_allclose(pooled[0].pooler_output, arrays["pooler"], atol=1e-4, rtol=0)
     np.testing.assert_allclose(tokens[:, :20, ::8], arrays["last_hidden_s8"], atol=1e-4, rtol=0)
     np.testing.assert_allclose(embedding, arrays["embedding"], atol=1e-5, rtol=0)
 
@@ -54,7 +64,12 @@ def test_texts(golden: Any) -> None:
 def test_sounds(golden: Any) -> None:
     arrays = golden.arrays("clap_audio")
     audio = torch.from_numpy(arrays["input_int16"] / np.float32(32768))[None]
-    embedding = ClapAudio.from_state(clapsep_state(golden, "audio"))(audio)
+    branch = ClapAudio.from_state(clapsep_state(golden, "audio"))
+    pooled = kept(branch.audio_branch)
+    embedding = branch(audio)
+    np.testing.assert_allclose(
+        pooled[0].pooler_output[0], arrays["branch_embedding"], atol=1e-4, rtol=0
+    )
     np.testing.assert_allclose(embedding[0], arrays["embedding"], atol=1e-5, rtol=0)
 
 

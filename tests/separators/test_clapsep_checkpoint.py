@@ -48,6 +48,10 @@ def test_which_file_gives_what(path: Path) -> None:
     torch.testing.assert_close(found[f"{LAYER}.bias"], torch.full((9,), 7.0))
 
 
+def test_clap_may_lie_beside_the_folder(path: Path) -> None:
+    assert CLAPSepCheckpoints().own(OWN, path.parent / "run" / path.name).keys()
+
+
 def test_a_checkpoint_that_holds_everything(tmp_path: Path) -> None:
     base = {key.removeprefix("module."): tensor for key, tensor in BASE.items()}
     whole = {**{key: base[key] for key in base if key.startswith("audio_branch.")}, **OWN}

@@ -127,7 +127,14 @@ def test_a_whole_file(network: CLIPSepNIT, truth: Arrays, nit: Arrays) -> None:
 def test_a_file_of_several_clips(network: CLIPSepNIT, golden: Any) -> None:
     truth: Arrays = golden.arrays("clipsep_long")
     words = network.condition(torch.from_numpy(golden.arrays("clipsep")["query"])[None])
+    heard: list[torch.Tensor] = []
+    hook = network.picture.to_bins.register_forward_pre_hook(lambda _, given: heard.extend(given))
     soft = separate_whole(network, audio(truth), words)[0]
+    hook.remove()
+    (mask,) = heard
+    worst, rms = off(mask[0, 0, ::4, ::4], truth["mask_sub"])
+    assert worst <= 1e-3
+    assert rms <= 1e-4
     # the inverse transform of the original ends 256 samples early, where its input does not
     whole = slice(0, len(truth["wav_soft"]))
     assert off(soft[whole], truth["wav_soft"])[0] <= 1e-4
