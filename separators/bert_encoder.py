@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .hub import fetch
 from .libraries import no_library, no_weights
 
 BERT_MINI = "google/bert_uncased_L-4_H-256_A-4"
@@ -35,6 +37,8 @@ class BertEncoder:
         except ImportError as error:
             raise no_library(f"encoder {self.name}", "transformers", "export", error) from error
         try:
+            if not Path(weights).is_dir():
+                fetch(weights, ["config.json"])  # at once or not at all: the library tries for long
             self._tokenise = AutoTokenizer.from_pretrained(weights)
             self._model = AutoModel.from_pretrained(weights).eval()
         except Exception as error:  # of the hub, the network or the files: many unrelated kinds
