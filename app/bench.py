@@ -14,11 +14,15 @@ import typer
 
 from ..benchmarks.results import Run, read_run
 from ..benchmarks.statistics import PERCENTILES
+from ..runtime.bundle import Bundle
 from ..runtime.errors import SoloistError
+from ..streaming.plan import LivePlan
 from .bench_page import page
 from .bench_run import measured
 from .bench_view import show
 from .console import emit_json, say, to_json
+from .live_options import InputDevice, OutputDevice
+from .loopback import loopback
 from .options import SHIPPED
 from .outputs import check_writable, write_text
 
@@ -96,11 +100,22 @@ def bench(
     compare: Annotated[
         bool, typer.Option("--compare", help="Measure nothing: show results that --json wrote.")
     ] = False,
+    round_trip: Annotated[
+        bool,
+        typer.Option(
+            "--loopback",
+            help="Measure instead how late sound comes back from the output to the input, which a "
+            "cable connects, without Soloist and through it.",
+        ),
+    ] = False,
+    input_device: InputDevice = None,
+    output_device: OutputDevice = None,
 ) -> None:
     """Measure how long models take, back to back and at the pace of live play.
 
     Lists with commas make a sweep: every combination is measured, in turns. Empty hops, in turns
     with the others, tell the machine's noise apart. Other work on the machine shows in the figures.
+    --loopback, -i and -o are about devices instead, and go with one model, --block-size and --json.
     """
     to_stdout = json_file == Path("-")
     for file in (None if to_stdout else json_file, html_file):
@@ -108,6 +123,15 @@ def bench(
             check_writable(file)
     if compare:
         _compare([Path(name) for name in models or ()], json_file, html_file)
+        return
+    if round_trip:
+        plan = LivePlan(
+            str(Bundle.open((models or [SHIPPED])[0]).path),
+            input_device=input_device,
+            output_device=output_device,
+            block_size=block[0] if block else 0,
+        )
+        loopback(plan, json_file)
         return
     choices = {
         "device": device,

@@ -120,6 +120,13 @@ class LiveStream:
         return self._route.budget(self._stream, self.processor.latency, self._learned)
 
     @property
+    def clock_speed(self) -> float | None:
+        """By what part the input's clock is found to be faster than the output's, while it runs;
+        None where they are one."""
+        stream = self._stream
+        return stream.bridge.speed if isinstance(stream, BridgedStream) else None
+
+    @property
     def counters(self) -> Counters:
         """What the processor met: bad samples, failed hops."""
         return self.processor.counters

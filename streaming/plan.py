@@ -55,9 +55,12 @@ class LivePlan:
             return self
         return replace(self, jack=replace(self.jack, wiring=report.jack))
 
-    def open(self) -> LiveStream:
-        """The stream, not started. Raises `SoloistError` where it cannot be made."""
-        processor = Processor(
+    def open(self, make: type[Processor] = Processor) -> LiveStream:
+        """The stream, not started, with a processor that `make` makes.
+
+        Raises `SoloistError` where it cannot be made.
+        """
+        processor = make(
             Bundle.open(self.model),
             mode=self.mode,
             fallback=self.fallback,

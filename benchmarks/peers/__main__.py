@@ -117,6 +117,8 @@ def compare(peers: Sequence[Peer], audio: Samples, rate: int, seconds: float) ->
             for paced, turns in taken.items():
                 for number in range(len(peers)):
                     which = (number + turn) % len(peers)  # none is always behind the same one
+                    if paced and not keeps_up(peers[which], taken[False][which]):
+                        continue
                     turns[which].append(play_turn(peers[which], inputs[which], paced=paced))
     return [
         Row(peer, measurement(peer, taken[False][number], taken[True][number]), lags[number])
@@ -147,7 +149,14 @@ def play_turn(peer: Peer, blocks: Samples, *, paced: bool) -> Turn:
 
     stamps = play(work, count, lasts, paced=paced)
     took = stamps[:, 2] - stamps[:, 1]
-    return Turn(took[WARM_UP:] / 1e3, computed[WARM_UP : len(took)] / 1e3)
+    warm = slice(min(WARM_UP, len(took) // 2), len(took))
+    return Turn(took[warm] / 1e3, computed[warm] / 1e3)
+
+
+def keeps_up(peer: Peer, turns: Sequence[Turn]) -> bool:
+    """Whether a block takes less than it lasts, most of the time: else it cannot be played live."""
+    computed = np.concatenate([turn.computed for turn in turns])
+    return float(np.median(computed)) < 1e6 * peer.block / peer.sample_rate
 
 
 def found_latency(peer: Peer, blocks: Samples) -> int | None:
@@ -162,11 +171,22 @@ def found_latency(peer: Peer, blocks: Samples) -> int | None:
 
 
 def measurement(peer: Peer, warm: Sequence[Turn], paced: Sequence[Turn]) -> Measurement:
-    """What turns of a peer amount to, back to back and paced."""
+    """What turns of a peer amount to, back to back and paced; there may be none of these."""
     lasts_us = 1e6 * peer.block / peer.sample_rate
-    ways = {"back to back": warm, "paced": paced}
-    took = {way: np.concatenate([turn.took for turn in turns]) for way, turns in ways.items()}
-    core = {way: np.concatenate([turn.computed for turn in turns]) for way, turns in ways.items()}
+    found: dict[str, Statistics] = {}
+    parts: dict[str, dict[str, float]] = {}
+    share = None
+    for way, turns in (("back to back", warm), ("paced", paced)):
+        if not turns:
+            continue
+        took = np.concatenate([turn.took for turn in turns])
+        core = np.concatenate([turn.computed for turn in turns])
+        found[way] = Statistics.of(took, lasts_us)
+        parts[way] = {
+            "computing": float(np.median(core)),
+            "interrupted": float(np.median(took - core)),
+        }
+        share = float(core.mean()) / lasts_us
     return Measurement(
         name=peer.name,
         setting={"weights": peer.weights},
@@ -174,16 +194,10 @@ def measurement(peer: Peer, warm: Sequence[Turn], paced: Sequence[Turn]) -> Meas
         sample_rate=peer.sample_rate,
         block=peer.block,
         latency={"block": peer.block, "algorithm": peer.latency - peer.block},
-        back_to_back=Statistics.of(took["back to back"], lasts_us),
-        paced=Statistics.of(took["paced"], lasts_us),
-        parts_us={
-            way: {
-                "computing": float(np.median(core[way])),
-                "interrupted": float(np.median(took[way] - core[way])),
-            }
-            for way in ways
-        },
-        cpu_share=float(core["paced"].mean()) / lasts_us,
+        back_to_back=found["back to back"],
+        paced=found.get("paced"),
+        parts_us=parts,
+        cpu_share=share,
     )
 
 
@@ -196,7 +210,9 @@ def table(rows: Sequence[Row]) -> str:
     for way in ("back to back", "paced"):
         for peer, measured, found in rows:
             statistics = measured.back_to_back if way == "back to back" else measured.paced
-            assert statistics is not None and measured.parts_us is not None
+            if statistics is None or measured.parts_us is None:
+                lines.append(f"{peer.name:<16}{peer.does:<26}{peer.weights:<9}{way:<14}too slow")
+                continue
             core, lasts = measured.parts_us[way]["computing"] / 1000, peer.block / peer.sample_rate
             times = [statistics.percentiles_us[name] for name in ("p50", "p99")]
             shown = "-" if found is None else f"{1000 * found / peer.sample_rate:.1f}"

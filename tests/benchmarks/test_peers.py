@@ -242,6 +242,20 @@ def test_all_take_turns_and_have_a_row_each_way(
     assert lines[8].startswith("not here: gtcrn: give a checkout of")
 
 
+def test_a_peer_that_cannot_keep_up_is_not_played_live() -> None:
+    def busy(block: Any) -> Any:
+        end = time.thread_time() + 0.02
+        while time.thread_time() < end:
+            pass
+        return block
+
+    peer = Peer("busy", "", "", 1000, 10, 10, busy)
+    (row,) = program.compare([peer], np.zeros((1000, 1), np.float32), 1000, 0.1)
+    assert row.measured.paced is None
+    assert row.measured.back_to_back.misses == row.measured.back_to_back.n
+    assert "paced         too slow" in program.table([row])
+
+
 def test_time_on_the_core_is_what_was_computed_and_not_what_was_waited() -> None:
     peer = Peer("sleeps", "", "", 1000, 10, 10, lambda block: time.sleep(0.012))  # type: ignore[arg-type,return-value]
     turn = program.play_turn(peer, np.zeros((1, 10), np.float32), paced=False)

@@ -1,0 +1,282 @@
+"""How late a sound comes back through real devices, without Soloist and with it.
+
+The output plays a sweep, and the input is to hear it: by a cable from one to the other, a virtual
+cable, a loudspeaker and a microphone, or JACK, which connects ports to each other. First the block
+that comes in is only recorded: what is found then is the devices' own. Then the sweep goes through
+the processor on its way out, whole, with its network: what is added then is Soloist's, whatever any
+driver says of itself.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..runtime.errors import DeviceError
+from ..streaming.budget import LatencyBudget
+from ..streaming.chain import Change
+from ..streaming.levels import decibels
+from ..streaming.live import LiveStream
+from ..streaming.meters import Meters
+from ..streaming.plan import LivePlan
+from ..streaming.processor import Processor
+from .probe import Probe, RoundTrip, listen
+
+Samples = NDArray[np.float32]
+
+SWEEPS = 6
+# Before the first sweep: drivers begin with gaps, and two clocks take a while to be told apart.
+_SETTLE_S = 0.5
+_TICK_S = 0.05
+# Below this peak nothing came in but the converters' noise.
+_FAINT_DB = -80.0
+
+
+class ProbedProcessor(Processor):
+    """A processor whose input is recorded while it is given sweeps instead.
+
+    `through` says whether they are processed on their way to the output, or go there as they are.
+    Set it, and `sweeps`, before `prepare`.
+    """
+
+    through = False
+    sweeps = SWEEPS
+
+    def prepare(self, sample_rate: int, max_block: int, channels: int, **options: Any) -> None:
+        """As `Processor.prepare`, and with room for all that will be heard."""
+        super().prepare(sample_rate, max_block, channels, **options)
+        self.probe = probe = Probe(sample_rate)
+        settle = round(_SETTLE_S * sample_rate)
+        self.starts = tuple(settle + number * probe.period for number in range(self.sweeps))
+        self.total = settle + self.sweeps * probe.period
+        self.played = np.zeros(self.total + max_block, np.float32)
+        for start in self.starts:
+            self.played[start : start + len(probe.sweep)] = probe.sweep
+        self.heard = np.zeros((self.total + max_block, channels), np.float32)
+        self.at = 0
+        self._given = np.zeros((max_block, channels), np.float32)
+
+    def process(self, audio: Samples, out: Samples, changes: Sequence[Change] = ()) -> None:
+        """A block. Audio thread, prepared; silence once all was played."""
+        at, frames = self.at, len(audio)
+        if at >= self.total:
+            out.fill(0.0)
+            return
+        self.heard[at : at + frames] = audio
+        given = self._given[:frames]
+        given[:] = self.played[at : at + frames, None]
+        if self.through:
+            super().process(given, out, changes)
+        else:
+            out[:] = given
+        self.at = at + frames
+
+    def reset(self) -> None:
+        """As `Processor.reset`; the sweeps begin anew."""
+        super().reset()
+        self.at = 0
+
+
+@dataclass(frozen=True)
+class Passage:
+    """One way of playing the sweeps, and what came of it.
+
+    `clocks_ppm` is what the devices' two clocks disagree by, None where they have one.
+    """
+
+    round_trip: RoundTrip
+    budget: LatencyBudget
+    meters: Meters
+    late_hops: int
+    clocks_ppm: float | None
+
+    def json(self) -> dict[str, object]:
+        """The figures as plain values."""
+        trip, meters = self.round_trip, self.meters
+        rate = trip.sample_rate
+        return {
+            "sample_rate": rate,
+            "frames": trip.delay,
+            "ms": 1000 * trip.delay / rate,
+            "spread_frames": trip.spread,
+            "gain_db": trip.gain_db,
+            "inverted": trip.inverted,
+            "clarity_db": trip.clarity_db,
+            "sweeps": trip.played,
+            "heard": len(trip.echoes),
+            "delay_drift_ppm": trip.drift_ppm,
+            "clocks_ppm": self.clocks_ppm,
+            "block": meters.block,
+            "blocks": meters.callbacks,
+            "overloads": meters.overloads,
+            "xruns": meters.xruns,
+            "late_hops": self.late_hops,
+            "compute_ms": {"p50": meters.process_p50_ms, "p99": meters.process_p99_ms},
+        }
+
+
+@dataclass(frozen=True)
+class LoopbackReport:
+    """Both ways, `plain` without Soloist and `through` it, between two devices."""
+
+    source: str
+    sink: str
+    plain: Passage
+    through: Passage
+
+    @property
+    def added(self) -> float:
+        """Samples that Soloist adds, as measured."""
+        return self.through.round_trip.delay - self.plain.round_trip.delay
+
+    @property
+    def claimed(self) -> int:
+        """Samples that Soloist says it adds."""
+        return self.through.budget.processing.total
+
+    @property
+    def unexplained(self) -> float | None:
+        """Measured in all, less what is computed or reported; None where a driver says nothing."""
+        budget = self.through.budget
+        if budget.driver_input is None or budget.driver_output is None:
+            return None
+        return self.through.round_trip.delay - budget.whole.total
+
+    def json(self) -> dict[str, object]:
+        """All figures as plain values."""
+        budget = self.through.budget
+        return {
+            "input": self.source,
+            "output": self.sink,
+            "plain": self.plain.json(),
+            "through": self.through.json(),
+            "added_frames": self.added,
+            "claimed_frames": self.claimed,
+            "reported": dict(budget.whole.parts),
+            "unexplained_frames": self.unexplained,
+        }
+
+    def table(self) -> str:
+        """The same for people: frames and milliseconds."""
+        budget, plain, through = self.through.budget, self.plain, self.through
+        rate = plain.round_trip.sample_rate
+        lines = [
+            f"{self.source} hears {self.sink}; {rate} Hz, blocks of {plain.meters.block} frames",
+            f"{'':<34}{'frames':>12}{'ms':>10}",
+            *(_row(f"  {name}", samples, rate) for name, samples in budget.whole.parts),
+            *(
+                f"  {name:<32}{'not reported':>22}"
+                for name, frames in (
+                    ("driver in", budget.driver_input),
+                    ("driver out", budget.driver_output),
+                )
+                if frames is None
+            ),
+            _row("devices alone, measured", plain.round_trip.delay, rate),
+            _row("through Soloist, measured", through.round_trip.delay, rate),
+            _row("Soloist's own, the difference", self.added, rate),
+            _row("  as Soloist says", self.claimed, rate),
+        ]
+        if self.unexplained is not None:
+            lines.append(_row("in no part of the above", self.unexplained, rate))
+        meters = through.meters
+        return "\n".join(
+            [
+                *lines,
+                f"computing, within each block: p50 {meters.process_p50_ms:.2f} ms, "
+                f"p99 {meters.process_p99_ms:.2f} ms of {meters.block_ms:.2f} ms",
+                _heard("devices alone", plain),
+                _heard("through Soloist", through),
+                _clocks(through),
+            ]
+        )
+
+
+def measure(
+    plan: LivePlan, *, sweeps: int = SWEEPS, moved: Callable[[float], None] = lambda _: None
+) -> LoopbackReport:
+    """Both ways between the plan's devices, 1 s for each sweep; `moved` is told the part done.
+
+    Raises DeviceError where nothing, or nothing clear, comes back.
+    """
+    passages = []
+    for number, through in enumerate((False, True)):
+        stream = plan.open(ProbedProcessor)
+        processor = stream.processor
+        assert isinstance(processor, ProbedProcessor)
+        processor.through, processor.sweeps = through, sweeps
+        passages.append(_play(stream, processor, lambda done, n=number: moved((n + done) / 2)))  # type: ignore[misc]
+    return LoopbackReport(stream.source.label, stream.sink.label, *passages)
+
+
+def _play(
+    stream: LiveStream, processor: ProbedProcessor, moved: Callable[[float], None]
+) -> Passage:
+    speeds: list[float] = []
+    try:
+        stream.start()
+        while processor.at < processor.total:
+            time.sleep(_TICK_S)
+            stream.check()
+            moved(min(1.0, processor.at / processor.total))
+            if stream.clock_speed is not None and processor.at >= processor.starts[0]:
+                speeds.append(stream.clock_speed)
+        budget, meters = stream.latency, stream.read_meters()
+        late = stream.counters.late
+    finally:
+        stream.stop()
+    heard = processor.heard[: processor.total]
+    trip = listen(processor.probe, _loudest(heard), processor.starts)
+    if not trip.echoes:
+        raise DeviceError(_silence(heard, processor.through))
+    # What a bridge resamples by is taken from the delay's growth that two clocks make.
+    clocks = 1e6 * float(np.mean(speeds)) + trip.drift_ppm if speeds else None
+    return Passage(trip, budget, meters, late, clocks)
+
+
+def _loudest(heard: Samples) -> Samples:
+    """The channel [frames] with most energy of [frames, channels]: a cable may have but one."""
+    return np.ascontiguousarray(heard[:, int(np.argmax(np.square(heard).sum(axis=0)))])
+
+
+def _silence(heard: Samples, through: bool) -> str:
+    peak = decibels(float(np.abs(heard).max()))
+    if peak > _FAINT_DB:
+        return f"the sweep was not found in what came in (peak {peak:.0f} dBFS)" + (
+            " after Soloist; ask for another sound" if through else "; does the input hear it?"
+        )
+    level = "silence" if peak == -math.inf else f"a peak of {peak:.0f} dBFS"
+    return (
+        f"signal below threshold: while the output played a sweep, the input heard {level}; is the "
+        "cable in, and are both turned up?"
+    )
+
+
+def _row(name: str, frames: float, rate: int) -> str:
+    return f"{name:<34}{frames:>12.3f}{1000 * frames / rate:>10.3f}"
+
+
+def _heard(name: str, passage: Passage) -> str:
+    trip, meters = passage.round_trip, passage.meters
+    return (
+        f"{name}: heard {len(trip.echoes)} of {trip.played} sweeps, delays within "
+        f"{trip.spread:.3f} frames, {trip.gain_db:+.1f} dB{', inverted' if trip.inverted else ''}, "
+        f"the peak {trip.clarity_db:.0f} dB above all else; {meters.xruns} xruns and "
+        f"{meters.overloads} late of {meters.callbacks} blocks"
+    )
+
+
+def _clocks(passage: Passage) -> str:
+    drift = passage.round_trip.drift_ppm
+    if passage.clocks_ppm is not None:
+        return (
+            f"two clocks, {passage.clocks_ppm:+.1f} ppm apart, which is resampled away: the delay "
+            f"grows by {drift:+.2f} ppm"
+        )
+    return f"one clock: the delay grows by {drift:+.2f} ppm"
