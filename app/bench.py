@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from ..benchmarks.results import Run, read_run
+from ..benchmarks.round_trip import own_ports
 from ..benchmarks.statistics import PERCENTILES
 from ..runtime.bundle import Bundle
 from ..runtime.errors import SoloistError
@@ -110,12 +111,16 @@ def bench(
     ] = False,
     input_device: InputDevice = None,
     output_device: OutputDevice = None,
+    jack: Annotated[
+        bool,
+        typer.Option("--jack", help="--loopback over JACK, from our own output to our own input."),
+    ] = False,
 ) -> None:
     """Measure how long models take, back to back and at the pace of live play.
 
     Lists with commas make a sweep: every combination is measured, in turns. Empty hops, in turns
     with the others, tell the machine's noise apart. Other work on the machine shows in the figures.
-    --loopback, -i and -o are about devices instead, and go with one model, --block-size and --json.
+    --loopback is about devices instead: -i, -o, --jack, a model, --block-size, --json go with it.
     """
     to_stdout = json_file == Path("-")
     for file in (None if to_stdout else json_file, html_file):
@@ -131,7 +136,7 @@ def bench(
             output_device=output_device,
             block_size=block[0] if block else 0,
         )
-        loopback(plan, json_file)
+        loopback(own_ports(plan) if jack else plan, json_file)
         return
     choices = {
         "device": device,

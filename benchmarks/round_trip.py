@@ -10,9 +10,11 @@ driver says of itself.
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,11 +23,13 @@ from numpy.typing import NDArray
 from ..runtime.errors import DeviceError
 from ..streaming.budget import LatencyBudget
 from ..streaming.chain import Change
+from ..streaming.jack_graph import HOST_API, JackOptions, JackWiring
 from ..streaming.levels import decibels
 from ..streaming.live import LiveStream
 from ..streaming.meters import Meters
 from ..streaming.plan import LivePlan
 from ..streaming.processor import Processor
+from ..streaming.report import Wiring
 from .probe import Probe, RoundTrip, listen
 
 Samples = NDArray[np.float32]
@@ -205,19 +209,32 @@ def measure(
 
     Raises DeviceError where nothing, or nothing clear, comes back.
     """
-    passages = []
+    passages: list[Passage] = []
     for number, through in enumerate((False, True)):
         stream = plan.open(ProbedProcessor)
         processor = stream.processor
         assert isinstance(processor, ProbedProcessor)
         processor.through, processor.sweeps = through, sweeps
-        passages.append(_play(stream, processor, lambda done, n=number: moved((n + done) / 2)))  # type: ignore[misc]
-    return LoopbackReport(stream.source.label, stream.sink.label, *passages)
+        passage, wiring = _play(stream, processor, partial(_moved, moved, number))
+        passages.append(passage)
+    return LoopbackReport(wiring.source, wiring.sink, *passages)
+
+
+def own_ports(plan: LivePlan) -> LivePlan:
+    """The plan on JACK, with our own output connected to our own input."""
+    name = f"soloist-{os.getpid()}"  # no other client is called so, so that JACK does not change it
+    ends = f"{name}:in_1, {HOST_API}", f"{name}:out_1, {HOST_API}"
+    wiring = JackWiring(*ends, 1, 1, (("out_1", f"{name}:in_1"),))
+    return replace(plan, jack=JackOptions(True, name, wiring))
+
+
+def _moved(moved: Callable[[float], None], number: int, done: float) -> None:
+    moved((number + done) / 2)
 
 
 def _play(
     stream: LiveStream, processor: ProbedProcessor, moved: Callable[[float], None]
-) -> Passage:
+) -> tuple[Passage, Wiring]:
     speeds: list[float] = []
     try:
         stream.start()
@@ -227,17 +244,17 @@ def _play(
             moved(min(1.0, processor.at / processor.total))
             if stream.clock_speed is not None and processor.at >= processor.starts[0]:
                 speeds.append(stream.clock_speed)
-        budget, meters = stream.latency, stream.read_meters()
-        late = stream.counters.late
+        report = stream.report()
     finally:
         stream.stop()
+    assert report.latency and report.meters and report.counters and report.wiring
     heard = processor.heard[: processor.total]
     trip = listen(processor.probe, _loudest(heard), processor.starts)
     if not trip.echoes:
         raise DeviceError(_silence(heard, processor.through))
     # What a bridge resamples by is taken from the delay's growth that two clocks make.
     clocks = 1e6 * float(np.mean(speeds)) + trip.drift_ppm if speeds else None
-    return Passage(trip, budget, meters, late, clocks)
+    return Passage(trip, report.latency, report.meters, report.counters.late, clocks), report.wiring
 
 
 def _loudest(heard: Samples) -> Samples:

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from ..runtime.errors import DeviceError, DeviceLost
 from .budget import LatencyBudget
 from .counters import Counters
-from .duplex import close
+from .duplex import BridgedStream, close
 from .jack_graph import JackOptions, JackWiring
 from .jack_stream import JackRoute
 from .levels import LevelMeter
