@@ -29,14 +29,15 @@ def emit_json(data: object) -> None:
 
 def to_json(data: object) -> str:
     """`data` as indented JSON text; figures that are not finite become null."""
-    return json.dumps(_finite(data), indent=2, ensure_ascii=False, allow_nan=False)
+    return json.dumps(finite(data), indent=2, ensure_ascii=False, allow_nan=False)
 
 
-def _finite(data: object) -> object:
+def finite(data: object) -> object:
+    """`data` with None for figures that are not finite, also within lists and dictionaries."""
     if isinstance(data, dict):
-        return {key: _finite(value) for key, value in data.items()}
+        return {key: finite(value) for key, value in data.items()}
     if isinstance(data, list | tuple):
-        return [_finite(value) for value in data]
+        return [finite(value) for value in data]
     return None if isinstance(data, float) and not math.isfinite(data) else data
 
 

@@ -1,6 +1,6 @@
 """`soloist live`: a model between two audio devices.
 
-It plays in a process of its own until Ctrl-C, SIGTERM, the end of the duration, or until the
+It plays in a process of its own until q, Ctrl-C, SIGTERM, the end of the duration, or until the
 devices are lost for good; `live_view` is what one sees meanwhile.
 """
 
@@ -25,6 +25,8 @@ from ..streaming.recorder import INPUT, RESIDUAL, RecordingPlan
 from ..streaming.report import Report
 from . import last_session, presets
 from .console import say
+from .desk import Desk
+from .live_events import EventLines
 from .live_options import (
     BlockSize,
     Channels,
@@ -32,6 +34,7 @@ from .live_options import (
     Duration,
     InputDevice,
     Jack,
+    JsonEvents,
     LatencyHint,
     Limiter,
     ListDevices,
@@ -46,7 +49,8 @@ from .live_options import (
     Wait,
     latency_hint,
 )
-from .live_view import display, print_header, print_summary
+from .live_terminal import TerminalView, is_ours
+from .live_view import Lines, View, print_header
 from .options import (
     GAIN,
     SHIPPED,
@@ -66,7 +70,7 @@ from .windows import Advance, Lookahead, in_frames
 from .words import asked_of
 
 # How often the devices are looked at and the meters redrawn.
-_TICK_S = 0.1
+_TICK_S = 0.08
 # Between attempts to have lost devices back.
 _FIRST_PAUSE_S = 0.25
 _LONGEST_PAUSE_S = 4.0
@@ -102,11 +106,12 @@ def live(
     record: Record = None,
     record_format: RecordFormat = "wav",
     save_preset: SavePreset = None,
+    as_json: JsonEvents = False,
 ) -> int:
     """Separate a sound live, from one audio device to another.
 
-    Ends with 0 after --duration, 130 after Ctrl-C, 143 after SIGTERM, 3 when devices were lost and
-    did not come back.
+    Ends with 0 after --duration or q, 130 after Ctrl-C, 143 after SIGTERM, 3 when devices were lost
+    and did not come back.
     """
     keep_in = None if save_preset is None else presets.prepare(save_preset)
     if record is not None:
@@ -139,18 +144,30 @@ def live(
                 str(record), tuple(stem_names(asked.words, INPUT, RESIDUAL)), record_format
             ),
         )
-        title = f"{bundle.spec.name}, {'keep' if keep else 'remove'} {', '.join(asked.words)}"
-        title += f", not {', '.join(unwanted)}" if unwanted else ""
+        task = f"{'keep' if keep else 'remove'} {', '.join(asked.words)}"
+        task += f", not {', '.join(unwanted)}" if unwanted else ""
+        title = f"{bundle.spec.name}, {task}"
         for what, level in (("at", gain), ("rest", rest)):
             title += "" if level is None else f", {what} {GAIN.text(level)}"
         end = time.monotonic() + duration if duration is not None else math.inf
+        desk = Desk(asked.words, plan, process.set)
+        view: View
+        if as_json:
+            view = EventLines(bundle.spec.name, plan.mode, asked.words, unwanted or ())
+        elif is_ours():
+            view = TerminalView(bundle.spec.name, task, desk)
+        else:
+            view = Lines()
         with last_session.remembered(process) as faults:
-            report = process.start(plan)
-            print_header(report, title)
-            if keep_in is not None:
-                presets.save(keep_in, _by_name(context.params, report))
-                say(f"written: {keep_in}")
-            return _play(process, plan, end, reconnect, caught, faults)
+            with view:
+                report = process.start(plan)
+                print_header(report, title)
+                if keep_in is not None:
+                    presets.save(keep_in, _by_name(context.params, report))
+                    say(f"written: {keep_in}")
+                view.start(report)
+                lost = _play(process, plan, desk, view, end, reconnect, caught, faults)
+            return _end(process, view, lost, caught, faults)
 
 
 def _by_name(told: dict[str, Any], report: Report) -> dict[str, Any]:
@@ -163,70 +180,90 @@ def _by_name(told: dict[str, Any], report: Report) -> dict[str, Any]:
 def _play(
     process: LiveProcess,
     plan: LivePlan,
+    desk: Desk,
+    view: View,
     end: float,
     reconnect: float,
     caught: list[int],
     faults: list[str],
-) -> int:
+) -> DeviceLost | None:
     """Play until `end`; where devices are lost, try for `reconnect` seconds to have them back.
 
-    Losses are added to `faults`.
+    Losses are added to `faults`; one that was the end is returned.
     """
     while True:
         try:
-            _watch(process, end, caught)
-            break
+            _watch(process, view, end, caught)
+            return None
         except DeviceLost as error:
             faults.append(str(error))
-            say(f"soloist: {error}")
-            if not _recover(process, plan, reconnect, end, caught):
-                return error.exit_code
-    report = process.stop()
-    print_summary(report)
-    if report.recording is not None and report.recording.error:
-        faults.append(f"the recording ended early: {report.recording.error}")
-    return 1 if report.fault else 128 + caught[0] if caught else 0
+            view.tell("device-lost", str(error))
+            if not _recover(
+                process, plan, desk, view, min(time.monotonic() + reconnect, end), caught
+            ):
+                return error
 
 
 def _recover(
-    process: LiveProcess, plan: LivePlan, patience: float, end: float, caught: list[int]
+    process: LiveProcess, plan: LivePlan, desk: Desk, view: View, end: float, caught: list[int]
 ) -> bool:
-    """Whether the devices came back in time."""
+    """Whether the devices came back in time; then they play as the desk was left."""
     last = process.report()
     plan, recording = plan.resumed(last), last.recording
     if recording is not None and recording.error:  # a full disk is no reason to stay silent
         plan = replace(plan, recording=None)
-    give_up = min(time.monotonic() + patience, end)
     pause = _FIRST_PAUSE_S
-    while not caught and time.monotonic() < give_up:
+    while not (caught or view.ended) and time.monotonic() < end:
         try:
-            report = process.restart(plan)
+            report = process.restart(replace(plan, state=desk.state))
         except DeviceError:  # not there yet
-            time.sleep(min(pause, max(0.0, give_up - time.monotonic())))
+            view.wait(min(pause, max(0.0, end - time.monotonic())))
             pause = min(2 * pause, _LONGEST_PAUSE_S)
         else:
             assert report.latency is not None
-            say(f"audio is back, latency {report.latency.whole}")
+            text = f"audio is back, latency {report.latency.whole}"
             if report.recording is not None:
-                say(f"recording into {report.recording.folder}")
+                text += f", recording into {report.recording.folder}"
+            view.tell("audio-back", text, report)
             return True
     return False
 
 
-def _watch(process: LiveProcess, end: float, caught: list[int]) -> None:
-    """Shows the meters until a signal came or the time is over; raises DeviceLost."""
+def _watch(process: LiveProcess, view: View, end: float, caught: list[int]) -> None:
+    """Shows the figures until a signal came or the time is over; raises DeviceLost."""
     latency, failing = process.report().latency, False
-    with display() as show:
-        while not caught and time.monotonic() < end:
-            time.sleep(_TICK_S)
-            report = process.check()
-            if report.latency != latency:
-                latency = report.latency
-                say(f"the driver changed its block size: latency is now {latency}")
-            if report.recording is not None and report.recording.error and not failing:
-                failing = True
-                say(f"soloist: the recording ended, audio goes on: {report.recording.error}")
-            show(report)
+    while not (caught or view.ended) and time.monotonic() < end:
+        view.wait(_TICK_S)
+        report = process.check()
+        if report.latency != latency:
+            latency = report.latency
+            text = f"the driver changed its block size: latency is now {latency}"
+            view.tell("latency-changed", text, report)
+        if report.recording is not None and report.recording.error and not failing:
+            failing = True
+            text = f"the recording ended, audio goes on: {report.recording.error}"
+            view.tell("recording-ended", text)
+        view.show(report)
+
+
+def _end(
+    process: LiveProcess,
+    view: View,
+    lost: DeviceLost | None,
+    caught: list[int],
+    faults: list[str],
+) -> int:
+    """Tells the end; the exit code."""
+    report = process.stop()
+    if lost is not None:
+        code = 0 if view.ended else lost.exit_code
+        view.finish(None, code)
+        return code
+    if report.recording is not None and report.recording.error:
+        faults.append(f"the recording ended early: {report.recording.error}")
+    code = 1 if report.fault else 128 + caught[0] if caught else 0
+    view.finish(report, code)
+    return code
 
 
 @contextmanager

@@ -131,3 +131,7 @@ SavePreset = Annotated[
         help="Write all of this into a preset once audio runs.",
     ),
 ]
+JsonEvents = Annotated[
+    bool,
+    typer.Option("--json", help="Print what happens as JSON on stdout, an object a line."),
+]

@@ -1,84 +1,95 @@
-"""What `soloist live` shows: a header, meters while it runs, a summary. All of it goes to stderr.
+"""What `soloist live` shows: a header, then a screen, lines or events while it runs, a summary.
 
-On a terminal one line is redrawn. Elsewhere there is the line READY once audio runs, and then a
-plain line every few seconds.
+People read stderr. On a terminal they have a screen with keys (`live_terminal`); elsewhere there is
+the line READY once audio runs, and then a plain line every few seconds. With --json, programs read
+events from stdout (`live_events`).
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TypeVar
-
-from rich.live import Live
-from rich.text import Text
+from typing import Any, Literal, Protocol, TypeVar
 
 from ..streaming.budget import LatencyBudget
 from ..streaming.levels import decibels
 from ..streaming.meters import Meters
 from ..streaming.recorder import Recorded
 from ..streaming.report import Report
-from .console import people, say
+from .console import say
 
+Event = Literal["device-lost", "audio-back", "latency-changed", "recording-ended"]
 Figures = TypeVar("Figures")
 
 _PLAIN_S = 5.0
-_METER_CELLS = 5
-_EIGHTHS = " ▏▎▍▌▋▊▉"
-_METER_FLOOR_DB = -60.0
 
 
-@contextmanager
-def display() -> Iterator[Callable[[Report], None]]:
-    """A function that shows a stream's figures: redrawn on a terminal, else now and then."""
-    if people.is_terminal and not people.is_dumb_terminal:
-        # No refreshing thread: this loop ticks anyway, and threads compete with the callback.
-        with Live(console=people, auto_refresh=False, transient=True) as line:
-            yield lambda report: line.update(_meter_line(report), refresh=True)
-        return
-    say("READY")
-    last = time.monotonic()
+class View(Protocol):
+    """Is told what a stream does, from its start to its end. `ended`: it is to end, as asked.
 
-    def now_and_then(report: Report) -> None:
-        nonlocal last
-        if time.monotonic() - last >= _PLAIN_S:
-            last = time.monotonic()
+    All of it but `finish` is within a `with`, which gives back what the view has taken.
+    """
+
+    ended: bool
+
+    def __enter__(self) -> object: ...
+    def __exit__(self, *error: Any) -> None: ...
+
+    def start(self, report: Report) -> None:
+        """Audio runs."""
+
+    def show(self, report: Report) -> None:
+        """The figures, several times a second."""
+
+    def tell(self, event: Event, text: str, report: Report | None = None) -> None:
+        """Something happened; with the report that tells more of it, if any does."""
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass, or less of it where something was asked for."""
+
+    def finish(self, report: Report | None, code: int) -> None:
+        """The last figures, if there are any, and the exit code."""
+
+
+class Lines:
+    """Plain lines now and then."""
+
+    def __init__(self) -> None:
+        self.ended = False
+        self._said = 0.0
+
+    def __enter__(self) -> object:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        """Nothing was taken."""
+
+    def start(self, report: Report) -> None:
+        """See `View`."""
+        say("READY")
+        self._said = time.monotonic()
+
+    def show(self, report: Report) -> None:
+        """See `View`."""
+        if time.monotonic() - self._said >= _PLAIN_S:
+            self._said = time.monotonic()
             levels = _running(report.levels)
             say(
                 f"in {decibels(levels.input.peak):.1f} dBFS, "
                 f"out {decibels(levels.output.peak):.1f} dBFS, {_timing(_running(report.meters))}"
             )
 
-    yield now_and_then
+    def tell(self, event: Event, text: str, report: Report | None = None) -> None:
+        """See `View`."""
+        say(f"soloist: {text}" if event in ("device-lost", "recording-ended") else text)
 
+    def wait(self, seconds: float) -> None:
+        """See `View`."""
+        time.sleep(seconds)
 
-def _meter_line(report: Report) -> Text:
-    """Fits 80 columns."""
-    meters, latency = _running(report.meters), _running(report.latency)
-    levels = _running(report.levels)
-    p50, p99 = _load(meters)
-    return Text.assemble(
-        "in ",
-        _bar(levels.input.peak),
-        " out ",
-        _bar(levels.output.peak),
-        f" dB  load {p50} p99 {p99}  late {meters.overloads}  xruns {meters.xruns}",
-        (f"  faults {meters.faults}" if meters.faults else "", "red"),
-        f"  {latency.whole.ms:.2f} ms",
-        no_wrap=True,
-        overflow="crop",
-    )
-
-
-def _bar(peak: float) -> Text:
-    """A bar in eighths of a cell, and the level in dBFS."""
-    level = decibels(peak)
-    eighths = round(8 * _METER_CELLS * min(max(1 - level / _METER_FLOOR_DB, 0.0), 1.0))
-    full, part = divmod(eighths, 8)
-    bar = "█" * full + (_EIGHTHS[part] if part else "")
-    colour = "red" if level > -1 else "yellow" if level > -12 else "green"
-    return Text.assemble((bar, colour), ("·" * (_METER_CELLS - len(bar)), "dim"), f" {level:5.1f}")
+    def finish(self, report: Report | None, code: int) -> None:
+        """See `View`."""
+        if report is not None:
+            print_summary(report)
 
 
 def _load(meters: Meters) -> list[str]:

@@ -112,7 +112,7 @@ class Settings:
         values = self._values
         ceiling = linear(values["ceiling"]) if values["limiter"] else math.inf
         stems = len(self._channels) - 1
-        heard = self._heard()
+        heard = self.heard
         loudest, quietest = heard.index(max(heard)), heard.index(min(heard))
         if values["bypass"]:
             return Weights((0.0,) * stems, 1.0, loudest, quietest, ceiling)
@@ -120,8 +120,9 @@ class Settings:
         weights = tuple(wet * (gain - residual) for gain in heard[:-1])
         return Weights(weights, wet * residual + (1.0 - wet), loudest, quietest, ceiling)
 
-    def _heard(self) -> list[float]:
-        """Gains after mute and solo."""
+    @property
+    def heard(self) -> list[float]:
+        """Linear gains after mute and solo, of each stem and of the residual."""
         values = self._values
         soloed = any(values[f"{channel}.solo"] for channel in self._channels)
         return [

@@ -14,6 +14,7 @@ from soloist.runtime.errors import DeviceError, DeviceLost, ProcessFault
 from soloist.streaming.budget import LatencyBudget
 from soloist.streaming.counters import Counters
 from soloist.streaming.latency import Latency
+from soloist.streaming.levels import LevelMeter
 from soloist.streaming.meters import MeterBoard
 from soloist.streaming.recorder import Recorded
 from soloist.streaming.report import Report, Wiring
@@ -27,6 +28,7 @@ RUNNING = Report(
     LatencyBudget(Latency(48000, (("overlap", 128),)), 128),
     MeterBoard(48000).read(),
     Counters(),
+    LevelMeter(48000, 1, 1).read(),
 )
 
 
@@ -59,6 +61,9 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Install:
             def restart(self, plan: object) -> Report:
                 happened.append("restarted")
                 return self._give(restarts_left.pop(0))
+
+            def set(self, state: object) -> None:
+                """Nothing plays."""
 
             def check(self) -> Report:
                 return self._give(checks_left.pop(0))

@@ -192,31 +192,6 @@ def test_server_changes_its_period(start_server: Make, run_live: Make, toy_bundl
     assert f"= overlap {HOP} + block adapter 0 + driver in 256 + driver out 256" in live.text
 
 
-def test_terminal_gets_meters(start_server: Make, toy_bundle: Make) -> None:
-    ours, theirs = os.openpty()
-    live = subprocess.Popen(
-        [sys.executable, "-m", "soloist", "live", "-m", str(toy_bundle().path)],
-        env={**start_server().environment, "TERM": "xterm", "COLUMNS": "160"},
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        start_new_session=True,
-    )
-    os.close(theirs)
-    try:
-        seen = b""
-        while seen.count(b"load") < 5:  # pictures of the meters
-            seen += os.read(ours, 4096)
-        live.send_signal(signal.SIGINT)
-        assert live.wait(60) == 130
-    finally:
-        live.kill()
-        live.wait()
-        os.close(ours)
-    assert "·····" in seen.decode(errors="replace")  # the bar of a silent input
-    assert b"READY" not in seen
-
-
 def test_a_stopped_interface_stops_no_audio(
     start_server: Make, run_live: Make, toy_bundle: Make
 ) -> None:
