@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ..runtime.errors import DeviceError
+from ..streaming.live import Scheduling
 from ..streaming.recorder import Format
 from . import presets
 from .devices import devices
@@ -97,6 +98,14 @@ LatencyHint = Annotated[
 Wait = Annotated[
     bool,
     typer.Option("--wait", help="Never skip the network when late, for drivers that wait, too."),
+]
+Schedule = Annotated[
+    Scheduling,
+    typer.Option(
+        "--schedule",
+        help="Run the model within the audio callback, or on a thread of its own: a block later, "
+        "and with a whole block's time.",
+    ),
 ]
 Tight = Annotated[
     bool,

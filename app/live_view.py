@@ -139,6 +139,8 @@ def _print_latency(budget: LatencyBudget) -> None:
 def print_summary(report: Report) -> None:
     meters, counters = _running(report.meters), _running(report.counters)
     say(f"soloist live: {meters.callbacks} blocks, {_timing(meters)}")
+    if counters.dropped:
+        say(f"  {counters.dropped} blocks came too late from the worker and were silent")
     if counters.faults or counters.late or counters.bad_input or counters.shortfall:
         say(
             f"  {counters.faults} hops failed in the model, {counters.late} had no time left for "

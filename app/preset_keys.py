@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import typer
 
+from ..streaming.live import Scheduling
 from .options import GAIN
 from .windows import span
 
@@ -60,6 +61,12 @@ def _latency(value: Any) -> str:
     return value if value in ("low", "high") else str(_number(value, 0.0, 9.999))
 
 
+def _schedule(value: Any) -> str:
+    if value not in get_args(Scheduling):
+        raise ValueError
+    return str(value)
+
+
 def _span(value: Any) -> str:
     text = value if isinstance(value, str) else str(_whole(0, 10**6)(value))
     if len(text) > 16:
@@ -106,6 +113,7 @@ KEYS = {
     "sample_rate": Key("sample_rate", _whole(1, 10**6), "whole Hertz"),
     "channels": Key("channels", _whole(1, 128), "1 to 128"),
     "latency": Key("latency", _latency, '"low", "high" or seconds below 10'),
+    "schedule": Key("schedule", _schedule, '"inline" or "worker"'),
     "wait": Key("wait", _flag, _SWITCH),
     "reconnect": Key("reconnect", lambda value: _number(value, 0.0, math.inf), "seconds"),
     "advance": Key("advance", _span, _SPAN),

@@ -66,7 +66,9 @@ class ProbedProcessor(Processor):
         self.at = 0
         self._given = np.zeros((max_block, channels), np.float32)
 
-    def process(self, audio: Samples, out: Samples, changes: Sequence[Change] = ()) -> None:
+    def process(
+        self, audio: Samples, out: Samples, changes: Sequence[Change] = (), *, due_ns: int = 0
+    ) -> None:
         """A block. Audio thread, prepared; silence once all was played."""
         at, frames = self.at, len(audio)
         if at >= self.total:
@@ -76,7 +78,7 @@ class ProbedProcessor(Processor):
         given = self._given[:frames]
         given[:] = self.played[at : at + frames, None]
         if self.through:
-            super().process(given, out, changes)
+            super().process(given, out, changes, due_ns=due_ns)
         else:
             out[:] = given
         self.at = at + frames

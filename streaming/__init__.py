@@ -9,7 +9,7 @@
 - `latency`, `counters`: what a host is told
 - `separator`: all of it by words, for programs
 - `offline`, `files`: whole recordings, and reading and writing them
-- `devices`, `live`, `meters`, `budget`: sound cards
+- `devices`, `live`, `worker`, `meters`, `budget`: sound cards
 
 Importing this package loads nothing.
 """

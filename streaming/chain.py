@@ -104,13 +104,15 @@ class Chain:
         """Other words, [Q, D], from the next hop on. Any thread."""
         self._engine.set_conditioning(conditioning)
 
-    def process(self, audio: Samples, out: Samples, changes: Sequence[Change]) -> None:
+    def process(
+        self, audio: Samples, out: Samples, changes: Sequence[Change], due_ns: int = 0
+    ) -> None:
         """A block: `audio` (frames, channels), `out` (..., frames, channels) as the outlet's.
 
         `changes` are in the order of their frames.
         """
         frames, waiting = len(audio), 0
-        began = self._start_clock(frames)
+        began = self._start_clock(frames, due_ns)
         for start in range(0, frames, self._max_block):
             end = min(frames, start + self._max_block)
             clean = self._dry.clean(audio[start:end])
@@ -143,9 +145,10 @@ class Chain:
             part = slice(begin - start, end - start)
             self._outlet.mix(stems[:, part], dry[part], out[..., begin:end, :])
 
-    def _start_clock(self, frames: int) -> int:
-        if not self._frame_ns:
-            self._engine.deadline_ns = 0
+    def _start_clock(self, frames: int, due_ns: int) -> int:
+        """When the block began, 0 where nobody needs to know."""
+        if not self._frame_ns or due_ns:
+            self._engine.deadline_ns = due_ns if self._frame_ns else 0
             return 0
         began = time.perf_counter_ns()
         # What the block before took too long is missing now, but not for ever: a driver has lost

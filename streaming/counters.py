@@ -16,6 +16,7 @@ class Counters:
     late       hops for which the time had run out, or whose window had not come, so that the last
                masks were held (real time)
     shortfall  output samples missing because a block broke the promised size; zeros were heard
+    dropped    blocks that the worker schedule had not ready in time; silence was heard
     """
 
     hops: int = 0
@@ -25,6 +26,7 @@ class Counters:
     bad_input: int = 0
     late: int = 0
     shortfall: int = 0
+    dropped: int = 0
 
     def clear(self) -> None:
         """Count from 0 again."""

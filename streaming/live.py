@@ -1,10 +1,13 @@
-"""A `Processor` between an input and an output device, the model run inside the audio callback.
+"""A `Processor` between an input and an output device.
 
-The inline schedule: the driver hands a block over and gets it back processed in the same call, so
-nothing waits in a queue and nothing is added to the latency but what the Processor reports. The
-driver decides the block size (`block_size=0`): a fixed one costs a whole extra block, even where it
-equals the driver's own (measured with PortAudio on JACK). The stream learns the size in its first
-callback. Two devices with two clocks are two streams (`duplex`), and the callback is the output's.
+The inline schedule runs the model inside the audio callback: the driver hands a block over and gets
+it back processed in the same call, so nothing waits in a queue and nothing is added to the latency
+but what the Processor reports. The worker schedule (`worker`) costs one block more.
+
+The driver decides the block size (`block_size=0`): a fixed one costs a whole extra block, even
+where it equals the driver's own (measured with PortAudio on JACK). The stream learns the size in
+its first callback. Two devices with two clocks are two streams (`duplex`), and the callback is the
+output's.
 
 What goes wrong while it runs is counted, never raised: an exception in a PortAudio callback ends
 the stream without telling the main thread. A lost sound server tells nobody either: no exception,
@@ -17,7 +20,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,14 +31,18 @@ from .counters import Counters
 from .duplex import BridgedStream, close
 from .jack_graph import JackOptions, JackWiring
 from .jack_stream import JackRoute
+from .latency import Latency
 from .levels import LevelMeter
 from .meters import MeterBoard, Meters
 from .processor import Processor
 from .quiet import Quiet
 from .report import Report, Wiring
+from .rights import take_realtime
 from .routes import find_route
+from .worker import Worker
 
 Audio = NDArray[np.float32]
+Scheduling = Literal["inline", "worker"]
 
 # The largest block drivers ask for in practice.
 _MAX_BLOCK = 8192
@@ -54,6 +61,8 @@ class LiveStream:
     to the driver: "low", "high" or seconds; between two clocks also by how much callbacks may be
     late (2 ms, 20 ms or as said). `channels` as in `channel_map`. `wait` computes every
     hop, however late, for a server that waits as well; else a late block does without the network.
+    `schedule` "inline" runs the model within the callback; "worker" on a thread of its own, which
+    comes a block later and gives the model all of a block's time (`Worker`).
 
     Where both devices are JACK's, or `jack` asks for ports that others connect, the stream is a
     client of JACK's own (`JackRoute`), which waits by itself where JACK is in freewheel mode.
@@ -74,6 +83,7 @@ class LiveStream:
         latency: str | float = "low",
         wait: bool = False,
         jack: JackOptions | None = None,
+        schedule: Scheduling = "inline",
     ) -> None:
         if block_size < 0 or block_size > _MAX_BLOCK:
             raise DeviceError(
@@ -98,6 +108,9 @@ class LiveStream:
         self.fault: Exception | None = None  # the first one a callback met
         self.processor = processor
         self._wait = wait
+        self._schedule = schedule
+        self._worker: Worker | None = None
+        self._realtime = False
         self._quiet = Quiet()
         self._stream: Any = None
         self._learned = 0  # frames of the first callback
@@ -117,7 +130,7 @@ class LiveStream:
     @property
     def latency(self) -> LatencyBudget:
         """The delay of the running stream. After `start`, which learns the block size."""
-        return self._route.budget(self._stream, self.processor.latency, self._learned)
+        return self._route.budget(self._stream, self._processing(), self._learned)
 
     @property
     def clock_speed(self) -> float | None:
@@ -145,6 +158,15 @@ class LiveStream:
         except ValueError as error:  # a rate, or too many channels, that cannot be resampled
             raise DeviceError(str(error)) from error
         self._warm_up()
+        if self._schedule == "worker":
+            self._worker = Worker(
+                self.processor,
+                self.input_channels,
+                _MAX_BLOCK,
+                self.sample_rate,
+                self._book_fault,
+            )
+            self._worker.waits = self._wait
         self._quiet.begin()
         self._last_callback_ns = time.perf_counter_ns()
         self._open()
@@ -187,6 +209,7 @@ class LiveStream:
             self.read_meters(),
             self.counters,
             self.levels.read(),
+            realtime=self._realtime,
             fault=f"{type(self.fault).__name__}: {self.fault}" if self.fault else "",
             jack=self._wiring(),
         )
@@ -204,6 +227,8 @@ class LiveStream:
         closer.start()
         closer.join(_STOP_LIMIT_S)
         self._stream = None
+        if self._worker is not None:
+            self._worker.close()
         self._quiet.end()
         return not closer.is_alive()
 
@@ -212,7 +237,7 @@ class LiveStream:
             self._callback,
             self._book_fault,
             self._go_offline,
-            lambda: self.processor.latency_samples,
+            lambda: self._processing().total,
             _MAX_BLOCK,
         )
         self._route.start(self._stream)
@@ -221,6 +246,12 @@ class LiveStream:
         """The driver waits for each block from now on, or no longer. A thread of the driver's."""
         if not self._wait:
             self.processor.set_realtime(not offline)
+            if self._worker is not None:
+                self._worker.waits = offline
+
+    def _processing(self) -> Latency:
+        latency = self.processor.latency
+        return latency if self._worker is None else latency.plus("worker", self._worker.delay)
 
     def _warm_up(self) -> None:
         """First runs of a model allocate and load; they happen here instead of in a callback."""
@@ -246,7 +277,9 @@ class LiveStream:
         except Exception as fault:
             outdata.fill(0.0)
             self._book_fault(fault)
-        board.finish(frames, time.perf_counter_ns() - started)
+        worker = self._worker
+        took = time.perf_counter_ns() - started if worker is None else worker.longest_ns()
+        board.finish(frames, took)
 
     def _book_fault(self, fault: Exception) -> None:
         self.board.faults += 1
@@ -258,13 +291,19 @@ class LiveStream:
         # The first block arms the processor for exactly this size, the least delay. A driver that
         # then comes with another size has sizes that vary: from there on the worst case is armed.
         if not self._varies:
+            self._realtime = take_realtime()
             self._varies = self._learned > 0 and self._route.sizes_vary
             self._learned = frames
-            self.processor.set_block(None if self._varies else frames)
+            block = None if self._varies else frames
+            if self._worker is None:
+                self.processor.set_block(block)
+            else:
+                self._worker.arm(block, frames)
 
     def _process(self, indata: Audio, outdata: Audio) -> None:
+        player = self._worker or self.processor
         if self.input_channels == self.output_channels:
-            self.processor.process(indata, outdata)
+            player.process(indata, outdata)
         else:  # mono, to be heard on every output
-            self.processor.process(indata, outdata[:, :1])
+            player.process(indata, outdata[:, :1])
             outdata[:, 1:] = outdata[:, :1]

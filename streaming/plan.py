@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..runtime.bundle import Bundle
 from .jack_graph import JackOptions
-from .live import LiveStream
+from .live import LiveStream, Scheduling
 from .pace import Budget
 from .processor import Fallback, Mode, Processor
 from .recorder import Recorder, RecordingPlan
@@ -40,6 +40,7 @@ class LivePlan:
     channels: int | None = None
     latency: str | float = "low"
     wait: bool = False
+    schedule: Scheduling = "inline"
     advance: int | None = None
     lookahead: int | None = None
     budget: Budget = "advance"
@@ -83,6 +84,7 @@ class LivePlan:
             channels=self.channels,
             latency=self.latency,
             wait=self.wait,
+            schedule=self.schedule,
             jack=self.jack,
         )
 

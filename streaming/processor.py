@@ -159,7 +159,9 @@ class Processor:
         self._channels, self._block = channels, block
         self._chain.reset(block)
 
-    def process(self, audio: Samples, out: Samples, changes: Sequence[Change] = ()) -> None:
+    def process(
+        self, audio: Samples, out: Samples, changes: Sequence[Change] = (), *, due_ns: int = 0
+    ) -> None:
         """Separate a block. Audio thread, prepared. Allocates nothing, raises only `ValueError`.
 
         `audio` is (frames, channels) float32, any number of frames including 0. `out` takes as
@@ -167,6 +169,9 @@ class Processor:
         for "mix" it may be `audio` itself. `changes` of parameters are in the order of their
         frames, and each ramp begins with its frame. Samples that are NaN, infinite or beyond
         +120 dBFS count as 0, and where the network gives such, see `Counters`.
+
+        `due_ns`, of `time.perf_counter_ns`, is when a block in real time is due; 0 for as long
+        after this call as it lasts.
         """
         chain = self._playing()
         self._check(audio, out)
@@ -174,7 +179,7 @@ class Processor:
             self._check_changes(changes, len(audio))
         # Overflow in a broken network must not print a warning from the callback.
         with self._flush, np.errstate(all="ignore"):
-            chain.process(audio, out, changes)
+            chain.process(audio, out, changes, due_ns)
 
     def separate(self, audio: Samples, stems: Samples) -> None:
         """The stems of a block and no mix. Audio thread, prepared; in place of `process`, with a

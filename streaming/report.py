@@ -41,7 +41,8 @@ class Report:
 
     `wiring`, `latency`, `meters`, `counters` and `levels` are there once it runs. `error` is what
     ended it, if `stage` is "failed"; `fault` what a callback of ours met, if any did, as text.
-    `recording` where one was asked for. `memory_locked`: none of it can be swapped out.
+    `recording` where one was asked for. `memory_locked`: none of it can be swapped out. `realtime`:
+    the audio thread is known to go before ordinary ones (Linux).
     `jack` where the stream is a client of JACK's own: its ports and what they are connected to.
     """
 
@@ -55,6 +56,7 @@ class Report:
     fault: str = ""
     recording: Recorded | None = None
     memory_locked: bool = False
+    realtime: bool = False
     jack: JackWiring | None = None
 
 

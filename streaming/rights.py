@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import platform
 import sys
+import threading
 from pathlib import Path
 
 # <asm-generic/mman.h>; these architectures have other numbers.
 _CURRENT, _FUTURE, _ON_FAULT = 1, 2, 4
 _OTHERS = ("alpha", "ppc", "sparc")
 _CAP_IPC_LOCK = 14  # <linux/capability.h>: no limit holds
+# Where JACK has its clients by default, below what drivers have.
+_PRIORITY = 5
 
 
 def lock_memory() -> bool:
@@ -25,6 +29,28 @@ def lock_memory() -> bool:
         return False
     flags = _CURRENT | _ON_FAULT | (_FUTURE if _unlimited() else 0)
     return int(ctypes.CDLL(None).mlockall(flags)) == 0
+
+
+def take_realtime() -> bool:
+    """Run the calling thread before all ordinary ones, where that is permitted; Linux only.
+
+    JACK sees to it for its clients' threads, and other systems' sound drivers do, but PortAudio's
+    with ALSA are ordinary. A thread that goes before them already stays as it is, and threads that
+    it starts are ordinary. So is the main thread, which has other things to do than audio.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    if threading.get_ident() == threading.main_thread().ident:
+        return False
+    policy = os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK
+    if policy in (os.SCHED_FIFO, os.SCHED_RR):
+        return True
+    try:
+        first_come = os.SCHED_FIFO | os.SCHED_RESET_ON_FORK
+        os.sched_setscheduler(0, first_come, os.sched_param(_PRIORITY))
+    except OSError:
+        return False
+    return True
 
 
 def _unlimited() -> bool:

@@ -1,4 +1,4 @@
-"""Memory is locked where that is permitted, and left alone where it is not."""
+"""Memory is locked and a thread goes first where that is permitted, and else all is left alone."""
 
 import os
 import subprocess
@@ -58,3 +58,42 @@ def test_a_limit_takes_no_memory_away() -> None:
     """A small limit locks nothing, and what is asked for later is given."""
     limit = "resource.setrlimit(resource.RLIMIT_MEMLOCK, (1 << 20, 1 << 20))\n"
     assert run(f"{limit}os.setgid(65534); os.setuid(65534)") == (False, 0)
+
+
+THREADS = """
+import os, resource, sys, threading
+from soloist.streaming.rights import take_realtime
+{before}
+said = []
+def run():
+    said.append(take_realtime())
+    said.append(os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK == os.SCHED_FIFO)
+    inner = threading.Thread(target=lambda: said.append(os.sched_getscheduler(0) == os.SCHED_OTHER))
+    inner.start(); inner.join()
+thread = threading.Thread(target=run)
+thread.start(); thread.join()
+print(*said, take_realtime(), os.sched_getscheduler(0) == os.SCHED_OTHER)
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "granted"),
+    [
+        ("", True),
+        (
+            "resource.setrlimit(resource.RLIMIT_RTPRIO, (0, 0))\n"
+            "os.setgid(65534); os.setuid(65534)",
+            False,
+        ),
+    ],
+    ids=["root", "no right"],
+)
+def test_one_thread_goes_first_where_permitted(before: str, granted: bool) -> None:
+    """Neither those that it starts nor the main thread."""
+    may = "import os; os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))"
+    if granted and subprocess.run([sys.executable, "-c", may], capture_output=True).returncode:
+        pytest.skip("this root may not")
+    done = subprocess.run(
+        [sys.executable, "-c", THREADS.format(before=before)], capture_output=True, text=True
+    )
+    assert done.stdout.split() == [str(granted), str(granted), "True", "False", "True"], done.stderr

@@ -31,21 +31,24 @@ def programs(server: JackServer) -> Iterator[None]:
         kind(server, name, silence, Transport())
         for kind, name in ((Player, "daw"), (Recorder, "rec"))
     ]
-    yield
-    for client in clients:
-        client.close()
+    try:
+        yield
+    finally:
+        for client in clients:
+            client.close()
 
 
+@pytest.mark.parametrize(("schedule", "extra"), [("inline", 0), ("worker", 128)], ids=str)
 def test_an_insert_is_exact_and_connected_by_others(
-    start_server: Make, play_through: Make, toy_bundle: Make
+    start_server: Make, play_through: Make, toy_bundle: Make, schedule: str, extra: int
 ) -> None:
     toy = toy_bundle(hop=HOP)
     audio = noise(RATE, 2)
     recording = play_through(
-        start_server(), audio, "-m", str(toy.path), "-c", "2", outputs=2, insert=True
+        start_server(), audio, "-m", str(toy.path), "--schedule", schedule, outputs=2, insert=True
     )
     processor = Processor(toy.bundle, linked=True)
-    assert ways_to_match(processor, audio, recording.audio, HOP, 128) == 1
+    assert ways_to_match(processor, audio, recording.audio, HOP + extra, 128) == 1
     assert np.abs(recording.audio).max() > 0.1
     assert "  input    soloist:in_*, JACK" in recording.text
 
