@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check bench bench-report clean
 
 demo: $(VENV)/.installed
 	$(BIN)/soloist demo
@@ -22,6 +22,15 @@ check: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed
 	$(BIN)/soloist bench $(ARGS)
+
+# The report in docs/, on a machine that does nothing else: 85 s of each setting are blocks enough to
+# say what p99.99 is. Takes a quarter of an hour; SECONDS=5 is for trying it out.
+SECONDS ?= 85
+LABEL ?= $(shell uname -m), $(shell nproc) cores
+bench-report: $(VENV)/.installed
+	$(BIN)/soloist bench --seconds $(SECONDS) --device all --precision int8,fp32 --queries 1,4 \
+		--fit p99.9 --label "$(LABEL)" --json docs/bench.json --html docs/bench.html
+	tools/screenshot docs/bench.html docs/bench.png
 
 clean:
 	rm -rf $(VENV) build soloist.egg-info soloist-demo .mypy_cache .pytest_cache .ruff_cache

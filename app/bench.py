@@ -155,7 +155,7 @@ def bench(
     else:
         show([run])
     if json_file and not to_stdout:
-        write_text(json_file, to_json(asdict(run)) + "\n")
+        write_text(json_file, to_json(asdict(run), indent=None) + "\n")
         say(f"written: {json_file}")
     if html_file:
         _write_page(html_file, [run])

@@ -188,6 +188,7 @@ def _fits(found: Sequence[Entry], runs: Sequence[Run]) -> str:
             f"{bench_tables.fit_name(fit, run, runs)}: {fit.streams} fit",
             [(n, us / 1000) for n, us in fit.tried],
             colour(number),
+            marked=True,
         )
         for number, (run, fit) in enumerate(fits)
     ]

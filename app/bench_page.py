@@ -51,13 +51,13 @@ def _summary(run: Run, runs: Sequence[Run]) -> str:
         f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>"
         for name, value in _tiles(entry)
     )
-    notes = "".join(f"<li>{escape(note)}</li>" for note in bench_tables.notes(run))
+    notes = _notes([*bench_tables.notes(run)])
     heading = f"<h2>{escape(run.label)}</h2>" if len(runs) > 1 else ""
     return (
         f'<section class="run">{heading}'
         f'<p class="lead">{escape(bench_tables.verdict(entry.measured, run))}</p>'
         f"<dl>{tiles}</dl><p class=when>{escape(entry.name)}, {escape(run.taken)}</p>"
-        f"<ul class=notes>{notes}</ul></section>"
+        f"{notes}</section>"
     )
 
 
@@ -109,4 +109,9 @@ def _machine(run: Run, runs: Sequence[Run]) -> str:
         for name, value in bench_tables.environment(run).rows
     )
     heading = f"<h3>{escape(run.label)}</h3>" if len(runs) > 1 else ""
-    return f"{heading}<dl class=machine>{rows}</dl>"
+    return f"{heading}<dl class=machine>{rows}</dl>{_notes(bench_tables.absent(run))}"
+
+
+def _notes(lines: Sequence[str]) -> str:
+    items = "".join(f"<li>{escape(line)}</li>" for line in lines)
+    return f"<ul class=notes>{items}</ul>" if items else ""

@@ -7,17 +7,21 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cache, partial
 from itertools import product
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from ..benchmarks import cold_start, measuring, streams
+from ..benchmarks.derived import derived
 from ..benchmarks.environment import environment, watch
 from ..benchmarks.hops import Player
 from ..benchmarks.results import Measurement, Run
 from ..benchmarks.settings import DEVICES, sweep, usual_device
 from ..benchmarks.statistics import PERCENTILES, enough
 from ..runtime.bundle import Bundle
-from ..runtime.errors import SoloistError
+from ..runtime.errors import DeviceError, SoloistError
 from .console import progress_bar, say
 from .quality import Quality
 
@@ -44,9 +48,14 @@ def measured(
 
     Raises `SoloistError` where a model cannot be opened or none of the combinations is to be had.
     """
+    with TemporaryDirectory() as folder:
+        plan = _plan([Bundle.open(model) for model in models], _resolved(choices), Path(folder))
+        return _measured(plan, seconds, fit, label)
+
+
+def _measured(plan: _Plan, seconds: float, fit: str | None, label: str | None) -> Run:
     taken = datetime.now(UTC).isoformat(timespec="seconds")
     machine, since = environment(), watch()
-    plan = _plan([Bundle.open(model) for model in models], _resolved(choices))
     fitted = [p for p in _first_on_each_device(plan.players) if p.timed] if fit else []
     duration = _estimate(plan.players, seconds, fitted, fit)
     count = len(plan.players)
@@ -91,11 +100,18 @@ def _resolved(choices: Mapping[str, Sequence[Any]]) -> dict[str, Sequence[Any]]:
     return {**choices, "device": list(dict.fromkeys(devices))}
 
 
-def _plan(bundles: Sequence[Bundle], choices: Mapping[str, Sequence[Any]]) -> _Plan:
-    plan, first = _Plan(), None
+def _plan(bundles: Sequence[Bundle], choices: Mapping[str, Sequence[Any]], folder: Path) -> _Plan:
+    """Players of all combinations; bundles in another precision are made in `folder`."""
+    plan = _Plan()
+    first: SoloistError | None = None
+    bundle_in = cache(partial(derived, folder=folder))
     for bundle, setting in product(bundles, sweep(choices)):
         try:
-            plan.players.append(Player(bundle, setting))
+            made = bundle_in(bundle, setting.precision or bundle.spec.precision)
+            plan.players.append(Player(made, setting))
+        except DeviceError as error:  # for every setting on it
+            first = first or error
+            plan.absent[f"device {setting.device}"] = str(error)
         except SoloistError as error:
             first = first or error
             plan.absent[f"{bundle.spec.name}, {setting}"] = str(error)

@@ -114,8 +114,6 @@ def notes(run: Run) -> Iterator[str]:
             f"hypervisor took {share(steal)}; the load was {facts.get('load')} before and "
             f"{facts.get('load_after')} after."
         )
-    for choice, why in (run.absent or {}).items():
-        yield f"Not measured: {choice}: {why}"
     for fit in run.fits:
         few = {0: "no stream", 1: "one stream"}
         yield (
@@ -123,6 +121,11 @@ def notes(run: Run) -> Iterator[str]:
             f"{fit_name(fit, run)} in time: the most for which {fit.percentile} of a block of all "
             f"of them is within the {duration(fit.deadline_us)} that it lasts."
         )
+
+
+def absent(run: Run) -> list[str]:
+    """What was asked for and could not be measured, and why."""
+    return [f"Not measured: {choice}: {why}" for choice, why in (run.absent or {}).items()]
 
 
 def times(found: Sequence[Entry], runs: Sequence[Run]) -> Grid:
@@ -195,7 +198,8 @@ def parts(entry: Entry) -> Grid:
     """Where the time of a block goes, in microseconds."""
     ways = entry.measured.parts_us or {}
     rows = [
-        [part, *(f"{of[part]:.1f}" for of in ways.values())] for part in next(iter(ways.values()))
+        [part, *(f"{of[part]:.1f}, {of[part] / sum(of.values()):3.0%}" for of in ways.values())]
+        for part in next(iter(ways.values()))
     ]
     return Grid(f"{entry.name}: where the time goes, µs", ("", *ways), rows)
 

@@ -19,7 +19,7 @@ def show(runs: Sequence[Run]) -> None:
     for run in runs:
         answer.print(f"{run.label}, {run.taken}", markup=False)
         answer.print(environment_line({**run.environment}), markup=False)
-        for line in bench_tables.notes(run):
+        for line in [*bench_tables.notes(run), *bench_tables.absent(run)]:
             answer.print(line, markup=False)
         answer.print()
     found = bench_tables.entries(runs)

@@ -18,7 +18,6 @@ WIDTH, HEIGHT = 480, 300
 LEFT, RIGHT, TOP, BOTTOM = 80, 14, 12, 42
 SERIES = 8
 """How many series have a colour of their own."""
-_MARKED = 12  # points of a line that are few enough to be seen one by one
 
 Points = Sequence[tuple[float, float]]
 
@@ -45,11 +44,15 @@ class Axis:
 
 @dataclass(frozen=True)
 class Line:
-    """A series of a chart, of `points` in the units of its axes; `style` are classes."""
+    """A series of a chart, of `points` in the units of its axes; `style` are classes.
+
+    `marked`: with a dot at each point.
+    """
 
     name: str
     points: Points
     style: str
+    marked: bool = False
 
 
 def decades(low: float, high: float) -> list[float]:
@@ -81,7 +84,7 @@ def plot(
     for line in lines:
         path = " ".join(f"{x.at(a):.1f},{y.at(b):.1f}" for a, b in line.points)
         drawn.append(f'<polyline class="line {line.style}" points="{path}"/>')
-        drawn += _dots(x, y, line) if len(line.points) <= _MARKED else []
+        drawn += _dots(x, y, line) if line.marked else []
     if limit is not None:
         drawn.append(_limit(x, y, *limit, upright))
     return _svg(title, HEIGHT, drawn)

@@ -27,9 +27,9 @@ def emit_json(data: object) -> None:
     print(to_json(data))
 
 
-def to_json(data: object) -> str:
-    """`data` as indented JSON text; figures that are not finite become null."""
-    return json.dumps(finite(data), indent=2, ensure_ascii=False, allow_nan=False)
+def to_json(data: object, indent: int | None = 2) -> str:
+    """`data` as JSON text; figures that are not finite become null."""
+    return json.dumps(finite(data), indent=indent, ensure_ascii=False, allow_nan=False)
 
 
 def finite(data: object) -> object:

@@ -109,6 +109,8 @@ class Run:
     def __post_init__(self) -> None:
         if self.format != FORMAT:
             raise BundleError(f"format is {self.format}, expected {FORMAT}; update Soloist")
+        if not self.measurements:
+            raise BundleError("there is no measurement in it")
 
 
 def read_run(path: Path) -> Run:

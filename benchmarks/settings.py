@@ -18,7 +18,6 @@ from ..streaming.processor import Processor
 DEVICES = ("cpu", "cuda", "cuda-graph", *OTHERS)
 """All that `--device all` tries. Live play on "cuda" is "cuda-graph" here; "cuda" launches each
 operator of a hop by itself."""
-PRECISIONS = ("int8", "fp32", "fp16")
 
 
 @dataclass(frozen=True, kw_only=True)

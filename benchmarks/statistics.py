@@ -130,5 +130,5 @@ def _timeline(
 ) -> tuple[tuple[float, float], ...]:
     starts = np.unique(np.linspace(0, len(durations), _STRETCHES + 1).astype(int)[:-1])
     longest = np.maximum.reduceat(durations, starts)
-    seconds = (began[starts] - began[0]).tolist()
-    return tuple(zip(seconds, longest.tolist(), strict=True))
+    seconds = (began[starts] - began[0]).round(4)
+    return tuple(zip(seconds.tolist(), longest.tolist(), strict=True))

@@ -51,6 +51,30 @@ def to_int8(model: onnx.ModelProto) -> int:
     return taken
 
 
+def to_fp32(model: onnx.ModelProto) -> int:
+    """Stores weights that are in int8, with scales by block, in float32, in place.
+
+    Returns:
+        How many matrices there were.
+    """
+    stored = {tensor.name: tensor for tensor in model.graph.initializer}
+    nodes: list[NodeProto] = []
+    for node in model.graph.node:
+        if node.op_type != "DequantizeLinear" or not all(name in stored for name in node.input):
+            nodes.append(node)
+            continue
+        steps, scale = (numpy_helper.to_array(stored[name]) for name in node.input)
+        options = {each.name: helper.get_attribute_value(each) for each in node.attribute}
+        scales = np.repeat(scale, options["block_size"], axis=options["axis"])
+        weight = steps.astype(np.float32) * scales
+        model.graph.initializer.append(numpy_helper.from_array(weight, node.output[0]))
+    taken = len(model.graph.node) - len(nodes)
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    _drop_unused(model.graph)
+    return taken
+
+
 def _weight(node: NodeProto, weights: dict[str, TensorProto]) -> NDArray[np.float32] | None:
     """The matrix that the node multiplies by, [rows, columns], if it is one to take."""
     if node.op_type not in ("MatMul", "Gemm") or node.input[1] not in weights:

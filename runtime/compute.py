@@ -120,9 +120,9 @@ def _open_other(model: Path, device: str, threads: int) -> onnxruntime.Inference
     except BundleError as error:
         raise BundleError(f"{model}: {error}") from error
     except Exception as error:
-        raise DeviceError(
-            f"device {device} cannot run the model ({first_line(error)}); use device cpu"
-        ) from error
+        # Before the last bracket there is only where in its sources.
+        said = str(error).partition("\n")[0].rpartition(") ")[2]
+        raise DeviceError(f"{device} cannot run the model ({said:.160}); use device cpu") from error
     finally:
         onnxruntime.set_default_logger_severity(ERROR)
     if provider not in session.get_providers():

@@ -21,6 +21,9 @@ FORMAT = 1
 Kind = Literal["streaming", "windowed"]
 Fill = Literal["zeros", "repeat"]
 Precision = Literal["fp32", "int8"]
+"""What weights are exported in."""
+Stored = Literal["fp32", "fp16", "int8"]
+"""What they may be stored in."""
 
 MAX_QUERIES = 256
 MAX_TEXT = 1000
@@ -74,8 +77,8 @@ class Spec:
     `sample_rate` is in Hertz, `latency_samples` in samples at that rate: the delay of the frames,
     the newest hop included; two hops for a "streaming" bundle with the asymmetric windows.
     `residual`: the stems and the residual sum to the input. `training` is any JSON (manifest,
-    figures), `parity` figures measured at export. `precision` is that of the large weights, "fp32"
-    or "int8"; inputs and outputs are float32 in any case.
+    figures), `parity` figures measured at export. `precision` is that of the large weights, "fp32",
+    "fp16" or "int8"; inputs and outputs are float32 in any case.
 
     The last seven fields belong to "windowed" bundles and are None for "streaming" ones. The graph
     takes a block of `window_samples` samples as its `window_frames` centred frames, padded at both
@@ -101,7 +104,7 @@ class Spec:
     residual: bool
     latency_samples: int
     parity: Mapping[str, float]
-    precision: Precision = "fp32"
+    precision: Stored = "fp32"
     window_samples: int | None = None
     window_frames: int | None = None
     emitted_frames: int | None = None
@@ -133,7 +136,7 @@ class Spec:
         for key, figure in self.parity.items():
             _check_text("parity", key)
             _check(math.isfinite(figure), f"parity.{key}", figure, "a finite number")
-        known = get_args(Precision)
+        known = get_args(Stored)
         _check(self.precision in known, "precision", self.precision, " or ".join(known))
         if self.kind == "streaming":
             self._check_streaming()

@@ -22,10 +22,10 @@ def shapes(svg: str, tag: str, style: str) -> list[dict[str, str]]:
 
 
 def test_a_line_goes_through_its_points() -> None:
-    svg = plot("a", X, Y, [Line("one", [(0, 1), (5, 100), (10, 10_000)], "c3")], ("x", "y"))
+    svg = plot("a", X, Y, [Line("one", [(0, 1), (5, 100), (10, 10_000)], "c3", True)], ("x", "y"))
     (line,) = shapes(svg, "polyline", "c3")
     assert line["points"] == "50.0,260.0 250.0,140.0 450.0,20.0"
-    assert len(shapes(svg, "circle", "c3")) == 3  # so few are marked
+    assert len(shapes(svg, "circle", "c3")) == 3
 
 
 def test_values_beyond_an_axis_are_at_its_end() -> None:

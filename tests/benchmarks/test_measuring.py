@@ -3,20 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+import onnx
 import pytest
 
 from soloist.benchmarks.cold_start import cold_start
+from soloist.benchmarks.derived import derived
 from soloist.benchmarks.hops import Player
 from soloist.benchmarks.measuring import BACK_TO_BACK, PACED, measure
 from soloist.benchmarks.settings import Setting, sweep
 from soloist.benchmarks.stages import PARTS, Clock
 from soloist.benchmarks.streams import how_many
+from soloist.export.precision import to_fp32
 from soloist.runtime.bundle import Bundle
 from soloist.runtime.errors import DeviceError, SoloistError
+from soloist.runtime.session import Session
 
 Toys = Callable[..., Any]
+
+
+@pytest.fixture
+def solo_fp32(tmp_path: Path) -> Bundle:
+    """The shipped model with its weights stored in float32."""
+    model = onnx.load(Bundle.open("solo").path)
+    assert to_fp32(model) > 0
+    for entry in model.metadata_props:
+        entry.value = entry.value.replace('"precision": "int8"', '"precision": "fp32"')
+    (tmp_path / "fp32").mkdir()
+    onnx.save(model, tmp_path / "fp32" / "solo.onnx")
+    return Bundle.open(tmp_path / "fp32" / "solo.onnx")
 
 
 def test_settings_take_turns_beside_empty_hops(toy_bundle: Toys) -> None:
@@ -74,9 +92,48 @@ def test_a_sweep_is_all_combinations() -> None:
 
 def test_int8_weights_can_be_played_in_float32_and_nothing_else_can(toy_bundle: Toys) -> None:
     assert Player(Bundle.open("solo"), Setting(precision="fp32")).setting.precision == "fp32"
-    for precision in ("int8", "fp16"):
+    for precision in ("int8", "fp16"):  # of these a bundle has to be made first
         with pytest.raises(SoloistError, match=f"in fp32, which cannot be played in {precision}"):
             Player(toy_bundle().bundle, Setting(precision=precision))
+
+
+@pytest.mark.parametrize(("precision", "least_db"), [("fp16", 50), ("int8", 30), ("fp32", 100)])
+def test_a_bundle_in_another_precision_says_nearly_the_same(
+    precision: str, least_db: float, tmp_path: Path
+) -> None:
+    """Against int8 weights unfolded to float32, which are what the others are made of."""
+    bundle = Bundle.open("solo")
+    made = derived(bundle, precision, tmp_path)
+    assert made.spec.precision == (precision if precision == "fp16" else "int8")
+    sessions = [
+        Session(each, device="cpu", unfold=unfold)
+        for each, unfold in ((bundle, True), (made, precision == "fp32"))
+    ]
+    rng = np.random.default_rng(0)
+    stems = []
+    for _ in range(20):
+        spectrum = rng.standard_normal(sessions[0].spectrum.shape)
+        for session in sessions:
+            session.spectrum[:] = spectrum
+            session.step()
+        stems.append([session.stems.copy() for session in sessions])
+    expected, found = np.array(stems).swapaxes(0, 1)
+    error = np.sum((found - expected) ** 2) / np.sum(expected**2)
+    assert error <= 10 ** (-least_db / 10)
+    assert (error > 0) == (precision != "fp32")
+
+
+def test_weights_can_be_made_int8(solo_fp32: Any, tmp_path: Path) -> None:
+    made = derived(solo_fp32, "int8", tmp_path)
+    assert made.spec.precision == "int8"
+    assert made.path.stat().st_size < 0.7 * solo_fp32.path.stat().st_size
+
+
+def test_precisions_that_cannot_be_had_say_so(tmp_path: Path, windowed_toy: Toys) -> None:
+    with pytest.raises(SoloistError, match="found precision 'bf16', expected one of"):
+        derived(Bundle.open("solo"), "bf16", tmp_path)
+    toy = windowed_toy().bundle
+    assert derived(toy, "fp32", tmp_path) is toy
 
 
 def test_devices_that_are_not_there_say_so(toy_bundle: Toys) -> None:

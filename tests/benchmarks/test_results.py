@@ -55,6 +55,7 @@ def test_what_was_written_is_read_back(tmp_path: Path) -> None:
         ("[]", "found [], expected an object"),
         (json.dumps({}), "key 'label' is missing"),
         (json.dumps(asdict(run()) | {"format": 2}), "format is 2, expected 1; update Soloist"),
+        (json.dumps(asdict(run()) | {"measurements": []}), "there is no measurement in it"),
         (json.dumps(asdict(run()) | {"measurements": [{}]}), "measurements[0]: key 'name'"),
     ],
 )
