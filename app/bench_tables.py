@@ -80,7 +80,7 @@ def _spelled(name: str, value: object) -> str:
 def verdict(measured: Measurement, run: Run) -> str:
     """Whether a setting keeps up here, in a few sentences."""
     paced, response, wakeups = measured.paced, measured.response, run.wakeups
-    if paced is None or response is None or paced.deadline_us is None:
+    if paced is None or paced.deadline_us is None:
         return f"{measured.name} cannot be played live here with this setting."
     told = [
         f"Of {paced.n:,} blocks, one due every {duration(paced.deadline_us)}, "
@@ -91,7 +91,9 @@ def verdict(measured: Measurement, run: Run) -> str:
     if within:
         name, us = within[-1]
         told.append(f"{100 * PERCENTILES[name]:g} % of them took at most {duration(us)}.")
-    if wakeups is not None:
+    if measured.held:
+        told.append(f"Windows came late for {measured.held:,} hops, which held the masks before.")
+    if response is not None and wakeups is not None:
         told.append(
             f"Counted from when they were due, {_counted(response.misses)} came late, "
             f"{share(response.misses / response.n)}; of empty hops, which is the machine alone, "

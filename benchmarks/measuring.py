@@ -185,6 +185,7 @@ def _measurement(
         if paced is None
         else Statistics.of(paced.responses_us, period_us, paced.began_s),
         windows=player.windows() if windowed else None,
+        held=processor.counters.late if windowed and paced is not None else None,
         parts_us=parts,
         cpu_share=None if paced is None else paced.cpu_s / paced.wall_s,
         warm_up_us=tuple(warm.warm_up_us.tolist()),

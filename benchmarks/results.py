@@ -44,6 +44,7 @@ class Measurement:
     response      the same hops, from when they were due until they were done: the machine's wake-up
                   is in it, and what is longer than a block is heard
     windows       of windowed models: what each window took, by the advance that it may take
+    held          and the paced hops that held the last masks, as their window had not come
     parts_us      by way ("back to back", "paced"), the medians of what a hop is made of
     cpu_share     of a core, while playing paced, all threads
     warm_up_us    the first blocks after loading, which no other figure counts
@@ -60,6 +61,7 @@ class Measurement:
     paced: Statistics | None = None
     response: Statistics | None = None
     windows: Statistics | None = None
+    held: int | None = None
     parts_us: Mapping[str, Mapping[str, float]] | None = None
     cpu_share: float | None = None
     warm_up_us: tuple[float, ...] = ()

@@ -139,6 +139,15 @@ def test_names_are_text_and_nothing_comes_from_elsewhere() -> None:
     assert not re.search(r"(src|href)=|url\(|@import|https?:", html)
 
 
+def test_another_program_is_told_of_like_a_model_of_ours() -> None:
+    """Peers have blocks and no empty hops beside them, and nobody has timed their parts."""
+    other = replace(run().measurements[0], name="RNNoise", response=None, parts_us=None, held=3)
+    text = page([replace(run("peers"), measurements=(other,), wakeups=None), run("one")])
+    assert "Of 4,000 blocks, one due every 2.67 ms, one took longer" in text
+    assert "Windows came late for 3 hops" in text
+    assert "peers: RNNoise" in text
+
+
 def test_one_setting_without_anything_else_is_a_page() -> None:
     bare = replace(
         run().measurements[0],

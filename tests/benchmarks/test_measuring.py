@@ -75,6 +75,7 @@ def test_windows_of_a_windowed_model_have_an_advance_to_be_made_in(windowed_toy:
     assert short.back_to_back.deadline_us is None
     assert long.latency_ms > short.latency_ms > 200
     assert short.parts_us is None and short.paced is not None
+    assert short.held is not None and 0 <= short.held <= short.paced.n + 50  # the warm-up's, too
 
 
 def test_a_network_that_fails_has_no_time(toy_bundle: Toys) -> None:
