@@ -68,8 +68,7 @@ def soak(bundle: Bundle, hops: int) -> dict[str, Any]:
     last = LAST_SECONDS * rate // hop
     tenth = max(hops // TENTHS, last)
     old = _prepared(bundle, words)
-    mixture = read_audio(_MIXTURE).samples[:, :1]
-    blocks = mixture[: len(mixture) // hop * hop].reshape(-1, hop, 1)
+    blocks = recording(hop)
     took = np.zeros(tenth, np.int64)
     out = np.zeros((hop, 1), np.float32)
     end = np.zeros((last, hop, 1), np.float32)
@@ -80,10 +79,10 @@ def soak(bundle: Bundle, hops: int) -> dict[str, Any]:
         for _ in range(TENTHS):
             for index in range(tenth):
                 if played % CHANGE_HOPS == 0:
-                    _change(old, words, played // CHANGE_HOPS)
-                given = _given(blocks, played)
+                    change(old, words, played // CHANGE_HOPS)
+                audio = given(blocks, played)
                 began = time.perf_counter_ns()
-                old.process(given, out)
+                old.process(audio, out)
                 took[index] = time.perf_counter_ns() - began
                 end[index % last] = out
                 played += 1
@@ -101,7 +100,7 @@ def soak(bundle: Bundle, hops: int) -> dict[str, Any]:
         "hops": played,
         "hours": played * hop / rate / 3600,
         "tenths": [asdict(each) for each in tenths],
-        "resident_slope_kb_per_million_hops": _slope(tenths, tenth),
+        "resident_slope_kb_per_million_hops": slope([each.resident_mb for each in tenths], tenth),
         "last_to_first_p50": tenths[-1].p50_us / tenths[0].p50_us,
         "finite": finite,
         "faults": old.counters.faults,
@@ -136,6 +135,12 @@ def table(report: dict[str, Any]) -> str:
     )
 
 
+def recording(hop: int) -> Samples:
+    """The demo's, mono, in whole hops (hops, hop, 1)."""
+    mixture = read_audio(_MIXTURE).samples[:, :1]
+    return mixture[: len(mixture) // hop * hop].reshape(-1, hop, 1)
+
+
 def _prepared(bundle: Bundle, words: Samples) -> Processor:
     processor = Processor(bundle, device="cpu", conditioning=words[:1])
     hop = bundle.spec.frames.hop
@@ -146,35 +151,35 @@ def _prepared(bundle: Bundle, words: Samples) -> Processor:
 def _again(processor: Processor, words: Samples, blocks: Samples, start: int, hops: int) -> Samples:
     """What a processor without a past makes of these hops, (hops, hop, 1)."""
     out = np.zeros((hops, blocks.shape[1], 1), np.float32)
-    _change(processor, words, start // CHANGE_HOPS)
+    change(processor, words, start // CHANGE_HOPS)
     for index in range(hops):
         if (start + index) % CHANGE_HOPS == 0:
-            _change(processor, words, (start + index) // CHANGE_HOPS)
-        processor.process(_given(blocks, start + index), out[index])
+            change(processor, words, (start + index) // CHANGE_HOPS)
+        processor.process(given(blocks, start + index), out[index])
     return out
 
 
-def _change(processor: Processor, words: Samples, turn: int) -> None:
+def change(processor: Processor, words: Samples, turn: int) -> None:
     """The settings of one turn, whatever they were before."""
     processor.set_conditioning(words[turn % len(words)][None])
     processor.set("stem1.gain", float(turn % 4))
     processor.set("residual.gain", -20.0 - turn % 3)
 
 
-def _given(blocks: Samples, hop: int) -> Samples:
+def given(blocks: Samples, hop: int) -> Samples:
     """The recording's hop; every fifth time round is silence, others are softer or louder."""
     turn, index = divmod(hop, len(blocks))
     level = np.float32(0.0 if turn % 5 == 4 else 0.5 + turn % 5 / 4)
-    given: Samples = blocks[index] * level
-    return given
+    audio: Samples = blocks[index] * level
+    return audio
 
 
 def _tenth(took: NDArray[np.int64]) -> Tenth:
     p50, p99, p999 = np.percentile(took, (50, 99, 99.9)) / 1000
-    return Tenth(float(p50), float(p99), float(p999), float(took.max()) / 1000, _resident_mb())
+    return Tenth(float(p50), float(p99), float(p999), float(took.max()) / 1000, resident_mb())
 
 
-def _resident_mb() -> float:
+def resident_mb() -> float:
     """Memory in use now, NaN where the system does not say."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
@@ -183,9 +188,9 @@ def _resident_mb() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def _slope(tenths: Sequence[Tenth], hops: int) -> float:
+def slope(resident_mb: Sequence[float], hops: int) -> float:
     """Straight line through the memory from the second tenth on, KB per million hops."""
-    found = [each.resident_mb for each in tenths[1:]]
+    found = resident_mb[1:]
     return float(np.polyfit(np.arange(len(found)) * hops / 1e6, found, 1)[0]) * 1000
 
 

@@ -10,9 +10,8 @@ starts PortAudio, which looks for sound servers.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any, Literal
 
 from ..runtime.errors import DeviceError
@@ -56,8 +55,13 @@ class Device:
         return self.default_input if kind == "input" else self.default_output
 
 
-def portaudio() -> ModuleType:
+_stand_in: Any = None
+
+
+def portaudio() -> Any:
     """The `sounddevice` module, or a DeviceError that says how to get it."""
+    if _stand_in is not None:
+        return _stand_in
     try:
         import sounddevice
     except ImportError as error:
@@ -67,8 +71,19 @@ def portaudio() -> ModuleType:
             f"PortAudio is missing ({error}): on Debian or Ubuntu run "
             "`sudo apt-get install libportaudio2`"
         ) from error
-    module: ModuleType = sounddevice
-    return module
+    return sounddevice
+
+
+@contextlib.contextmanager
+def instead_of_portaudio(system: Any) -> Iterator[None]:
+    """Within it, devices are those of `system`, which has what is used of `sounddevice` here:
+    see `simulation`. For the whole process; main thread."""
+    global _stand_in
+    before, _stand_in = _stand_in, system
+    try:
+        yield
+    finally:
+        _stand_in = before
 
 
 def list_devices() -> list[Device]:
@@ -200,7 +215,7 @@ def explain(error: Exception, subject: str, sample_rate: float, *devices: Device
     return DeviceError(f"{subject} {remedy}")
 
 
-def _default_index(sounddevice: ModuleType, kind: Kind) -> int:
+def _default_index(sounddevice: Any, kind: Kind) -> int:
     """PortAudio's default device, -1 where it has none."""
     try:
         return int(sounddevice.query_devices(kind=kind)["index"])
