@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 demo: $(VENV)/.installed
 	$(BIN)/soloist demo
 
-# The live tests run against a real JACK server; the script installs one where it may.
+# The live tests run against real sound servers; the script installs them where it may.
 test: $(VENV)/.installed-dev
 	tools/install-audio-servers
 	tools/install-browser

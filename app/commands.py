@@ -17,6 +17,7 @@ from .info import info
 from .live import live
 from .queries import queries
 from .separate import separate
+from .virtual_cable import virtual_cable
 
 app = typer.Typer(
     add_completion=False,
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 for command in (demo, devices, live, separate, queries, info, bench, export, evaluate, diagnostics):
     app.command()(command)
+app.add_typer(virtual_cable, name="virtual-cable")
 
 
 def _print_version(wanted: bool) -> None:

@@ -38,6 +38,7 @@ from .live_options import (
     LatencyHint,
     Limiter,
     ListDevices,
+    Loopback,
     OutputDevice,
     Preset,
     Reconnect,
@@ -47,6 +48,8 @@ from .live_options import (
     SavePreset,
     Schedule,
     Tight,
+    VirtualMic,
+    VirtualSink,
     Wait,
     latency_hint,
 )
@@ -66,6 +69,7 @@ from .options import (
     levels,
 )
 from .outputs import make_folder
+from .patching import Patch, Wanted, patched
 from .separate import stem_names
 from .windows import Advance, Lookahead, in_frames
 from .words import asked_of
@@ -90,6 +94,9 @@ def live(
     model: Model = SHIPPED,
     input_device: InputDevice = None,
     output_device: OutputDevice = None,
+    virtual_mic: VirtualMic = False,
+    virtual_sink: VirtualSink = False,
+    loopback: Loopback = False,
     list_devices: ListDevices = False,
     jack: Jack = False,
     client_name: ClientName = "soloist",
@@ -118,7 +125,9 @@ def live(
     keep_in = None if save_preset is None else presets.prepare(save_preset)
     if record is not None:
         make_folder(record)
-    with LiveProcess() as process, _signals() as caught:  # it loads while the words are looked up
+    wanted = Wanted(input_device, output_device, virtual_mic, virtual_sink, loopback, jack)
+    # The process loads while the words are looked up.
+    with _signals() as caught, patched(wanted) as patch, LiveProcess() as process:
         bundle = Bundle.open(model)
         asked = asked_of(bundle, query, unwanted)
         plan = LivePlan(
@@ -129,8 +138,8 @@ def live(
             conditioning=asked.conditioning,
             negatives=asked.negatives,
             state={"limiter": float(limiter), **levels(len(asked.words), gain, rest)},
-            input_device=input_device,
-            output_device=output_device,
+            input_device=patch.input_device,
+            output_device=patch.output_device,
             jack=JackOptions(jack, client_name),
             sample_rate=sample_rate,
             block_size=block_size,
@@ -166,10 +175,11 @@ def live(
                 report = process.start(plan)
                 print_header(report, title)
                 if keep_in is not None:
-                    presets.save(keep_in, _by_name(context.params, report))
+                    told = context.params
+                    presets.save(keep_in, _by_name(told, report) if wanted.plain else told)
                     say(f"written: {keep_in}")
                 view.start(report)
-                lost = _play(process, plan, desk, view, end, reconnect, caught, faults)
+                lost = _play(process, plan, desk, view, end, reconnect, caught, faults, patch)
             return _end(process, view, lost, caught, faults)
 
 
@@ -189,6 +199,7 @@ def _play(
     reconnect: float,
     caught: list[int],
     faults: list[str],
+    patch: Patch,
 ) -> DeviceLost | None:
     """Play until `end`; where devices are lost, try for `reconnect` seconds to have them back.
 
@@ -202,13 +213,19 @@ def _play(
             faults.append(str(error))
             view.tell("device-lost", str(error))
             if not _recover(
-                process, plan, desk, view, min(time.monotonic() + reconnect, end), caught
+                process, plan, desk, view, min(time.monotonic() + reconnect, end), caught, patch
             ):
                 return error
 
 
 def _recover(
-    process: LiveProcess, plan: LivePlan, desk: Desk, view: View, end: float, caught: list[int]
+    process: LiveProcess,
+    plan: LivePlan,
+    desk: Desk,
+    view: View,
+    end: float,
+    caught: list[int],
+    patch: Patch,
 ) -> bool:
     """Whether the devices came back in time; then they play as the desk was left."""
     last = process.report()
@@ -218,6 +235,7 @@ def _recover(
     pause = _FIRST_PAUSE_S
     while not (caught or view.ended) and time.monotonic() < end:
         try:
+            patch.restore()
             report = process.restart(replace(plan, state=desk.state))
         except DeviceError:  # not there yet
             view.wait(min(pause, max(0.0, end - time.monotonic())))

@@ -53,6 +53,24 @@ OutputDevice = Annotated[
     str | None,
     typer.Option("--output-device", "-o", metavar="INDEX|WORDS", help="Where it goes to."),
 ]
+VirtualMic = Annotated[
+    bool,
+    typer.Option(
+        "--virtual-mic",
+        help="Be a microphone, soloist-mic, for other programs (PulseAudio, PipeWire).",
+    ),
+]
+VirtualSink = Annotated[
+    bool,
+    typer.Option(
+        "--virtual-sink",
+        help="Hear what other programs play into soloist-sink (PulseAudio, PipeWire).",
+    ),
+]
+Loopback = Annotated[
+    bool,
+    typer.Option("--loopback", help="Hear what the computer plays on its default output."),
+]
 ListDevices = Annotated[
     bool,
     typer.Option(

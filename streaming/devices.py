@@ -10,13 +10,14 @@ starts PortAudio, which looks for sound servers.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from ..runtime.errors import DeviceError
 
 Kind = Literal["input", "output"]
+T = TypeVar("T")
 
 # As many candidates as fit a line that a person still reads.
 _SHOWN = 8
@@ -117,8 +118,7 @@ def find_device(kind: Kind, wanted: int | str | None = None) -> Device:
 def choose_device(devices: Sequence[Device], kind: Kind, wanted: int | str | None) -> Device:
     """`find_device` in a given list.
 
-    Words match like sounddevice's own: case-insensitive, in order, anywhere in "name, host API".
-    One exact name or label wins over several that merely contain it.
+    Words match as in `meant`, in names and labels.
     """
     able = [device for device in devices if device.channels(kind)]
     if not able:
@@ -128,15 +128,26 @@ def choose_device(devices: Sequence[Device], kind: Kind, wanted: int | str | Non
     text = str(wanted).strip()
     if text.isdecimal():
         return _by_index(devices, able, kind, int(text))
-    matches = [device for device in able if _matches(text, device.label)]
-    exact = [d for d in matches if text.lower() in (d.name.lower(), d.label.lower())]
-    if len(exact) == 1 or len(matches) == 1:
-        return (exact or matches)[0]
-    if matches:
+    fitting = meant(text, able, lambda device: (device.label, device.name))
+    if len(fitting) == 1:
+        return fitting[0]
+    if fitting:
         raise DeviceError(
-            f"several {kind} devices match {text!r}, name one: {_candidates(matches)}"
+            f"several {kind} devices match {text!r}, name one: {_candidates(fitting)}"
         )
     raise DeviceError(f"no {kind} device matches {text!r}; there are: {_candidates(able)}")
+
+
+def meant(words: str, among: Sequence[T], names: Callable[[T], Sequence[str]]) -> list[T]:
+    """Those that `words` fit: one, if exactly one is called so, else all that contain them.
+
+    Words match like sounddevice's own: case-insensitive, in order, anywhere in the first of
+    `names`.
+    """
+    text = words.strip().lower()
+    fitting = [each for each in among if _contains(text, names(each)[0].lower())]
+    exact = [each for each in fitting if text in (name.lower() for name in names(each))]
+    return exact if len(exact) == 1 else fitting
 
 
 def preflight(
@@ -242,10 +253,10 @@ def _by_index(devices: Sequence[Device], able: Sequence[Device], kind: Kind, ind
     raise DeviceError(f"{fault}; there are: {_candidates(able)}")
 
 
-def _matches(words: str, label: str) -> bool:
+def _contains(words: str, label: str) -> bool:
     position = 0
-    for word in words.lower().split():
-        found = label.lower().find(word, position)
+    for word in words.split():
+        found = label.find(word, position)
         if found < 0:
             return False
         position = found + len(word)

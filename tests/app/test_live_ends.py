@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -112,6 +114,12 @@ def test_a_loss_without_patience(soloist: Run, toy: str, install: Install) -> No
     assert result.code == 3
     assert result.err.endswith("\nsoloist: gone\n")
     assert happened == ["stopped"]
+
+
+def test_nobody_is_kept_waiting(soloist: Run, toy: str, install: Install) -> None:
+    install(checks=[DeviceLost("gone")], restarts=[DeviceError("not yet")] * 99)
+    threading.Timer(0.5, signal.raise_signal, [signal.SIGINT]).start()
+    assert soloist("live", "-m", toy).code == 130
 
 
 def test_a_loss_is_waited_for(soloist: Run, toy: str, install: Install) -> None:

@@ -21,7 +21,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pytest
@@ -208,6 +208,12 @@ class JackServer:
                 time.sleep(0.3)  # the server needs a moment before clients may go
 
 
+class Server(Protocol):
+    """Something that programs reach by its environment."""
+
+    environment: dict[str, str]
+
+
 class Transport:
     """The frame of JACK's clock at which player and recorder begin, None until it is known.
     One object for both, so that one assignment starts them at the same frame."""
@@ -283,7 +289,7 @@ class Recorder(Client):
 class LiveProcess:
     """`soloist live …` on a server, what it prints being collected."""
 
-    def __init__(self, server: JackServer, *arguments: str) -> None:
+    def __init__(self, server: Server, *arguments: str) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "soloist", "live", *arguments],
             env=server.environment,
@@ -387,11 +393,17 @@ def start_server() -> Iterator[StartServer]:
 
 
 @pytest.fixture
-def run_live(start_server: StartServer) -> Iterator[RunLive]:
+def run_live(start_server: StartServer, start_live: RunLive) -> RunLive:
     """`run_live(server, *arguments)` runs `soloist live`. Gone before the server goes."""
+    return start_live
+
+
+@pytest.fixture
+def start_live() -> Iterator[RunLive]:
+    """As `run_live`, where the server is the environment that it gives its clients."""
     with contextlib.ExitStack() as processes:
 
-        def start(server: JackServer, *arguments: str) -> LiveProcess:
+        def start(server: Server, *arguments: str) -> LiveProcess:
             process = LiveProcess(server, *arguments)
             processes.callback(process.kill)
             return process

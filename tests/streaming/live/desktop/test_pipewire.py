@@ -1,0 +1,110 @@
+"""`soloist live` on PipeWire, as a client of its JACK: round trip, and the virtual microphone."""
+
+import json
+import re
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+pytestmark = [pytest.mark.pipewire, pytest.mark.timeout(240)]
+
+QUANTUM = 256
+
+# A client "probe" that plays noise and says by how many frames it comes back, window by window.
+PROBE = """
+import json, sys, threading
+import jack, numpy as np
+RATE, WINDOW = 48000, 4096
+client = jack.Client("probe", no_start_server=True)
+out, back = client.outports.register("out"), client.inports.register("in")
+noise = np.random.default_rng(1).uniform(-0.25, 0.25, 8 * RATE).astype(np.float32)
+played, heard = np.zeros_like(noise), np.zeros_like(noise)
+position, done = -1, threading.Event()
+
+@client.set_process_callback
+def process(frames):
+    global position
+    block = out.get_array()
+    block[:] = 0
+    if 0 <= position <= len(noise) - frames:
+        block[:] = noise[position:position + frames]
+        played[position:position + frames] = block
+        heard[position:position + frames] = back.get_array()
+        position += frames
+    elif position > 0:
+        done.set()
+
+with client:
+    print("ready", flush=True)
+    sys.stdin.readline()
+    position = 0
+    assert done.wait(60)
+found = []
+for start in range(RATE, len(noise) - 2 * WINDOW, WINDOW):
+    given = np.fft.rfft(played[start:start + WINDOW], 4 * WINDOW)
+    came = np.fft.rfft(heard[start:start + 2 * WINDOW], 4 * WINDOW)
+    found.append(int(np.argmax(np.fft.irfft(came * given.conj())[:WINDOW])))
+print(json.dumps(found), flush=True)
+"""
+
+
+def test_the_round_trip_is_the_reported_latency(pipewire_server: Any, start_live: Any) -> None:
+    """Up to a cycle. PipeWire drops cycles of a busy machine without a word, which leaves gaps and
+    moves nothing, so most windows agree."""
+    jack = pipewire_server.through_jack
+    probe = subprocess.Popen(
+        [sys.executable, "-c", PROBE],
+        env=jack.environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert probe.stdin is not None and probe.stdout is not None
+        assert probe.stdout.readline() == "ready\n"
+        # All gains at 0 dB: what comes out is the input.
+        live = start_live(jack, "-i", "probe", "-o", "probe", "--gain", "0", "--rest", "0")
+        live.wait_for("READY")
+        probe.stdin.write("go\n")
+        probe.stdin.flush()
+        found = json.loads(probe.stdout.readline())
+        assert live.end() == 130
+    finally:
+        probe.kill()
+        probe.communicate()
+    collected = re.search(r"block collected +(\d+) samples", live.text)
+    overlap = re.search(r"overlap +(\d+) samples", live.text)
+    assert collected is not None and overlap is not None
+    assert int(collected[1]) == QUANTUM
+    reported = int(collected[1]) + int(overlap[1])
+    usual = max(set(found), key=found.count)
+    assert found.count(usual) > len(found) / 2, found
+    assert abs(usual - reported) <= QUANTUM, (usual, reported)
+
+
+def test_it_is_a_microphone_through_pipewires_jack(pipewire_server: Any, start_live: Any) -> None:
+    live = start_live(pipewire_server.through_jack, "--virtual-mic")
+    live.wait_for("READY")
+    assert "input    Desk Microphone, JACK Audio Connection Kit (2 ch)" in live.text
+    assert "output   soloist-feed, JACK Audio Connection Kit (2 ch)" in live.text
+    assert "soloist-mic" in pipewire_server.pactl("list", "short", "sources")
+    assert live.end() == 130
+    assert "soloist" not in pipewire_server.pactl("list", "short", "sources")
+
+
+def test_it_hears_what_the_computer_plays(pipewire_server: Any, start_live: Any) -> None:
+    live = start_live(pipewire_server.through_jack, "--loopback", "--virtual-mic")
+    live.wait_for("READY")
+    assert "input    Speakers, JACK Audio Connection Kit (2 ch)" in live.text
+    assert live.end() == 130
+
+
+def test_without_jack_it_says_what_would_be_quicker(pipewire_server: Any, start_live: Any) -> None:
+    live = start_live(pipewire_server, "--virtual-sink", "--latency", "high")
+    live.wait_for("READY")
+    assert "started by `pw-jack soloist live`" in live.text
+    assert "input    pulse, ALSA" in live.text
+    assert live.end() == 130
+    assert "soloist" not in pipewire_server.pactl("list", "short", "sinks")
