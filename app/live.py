@@ -32,6 +32,7 @@ from .live_options import (
     Channels,
     ClientName,
     Duration,
+    Exclusive,
     InputDevice,
     Jack,
     JsonEvents,
@@ -104,6 +105,7 @@ def live(
     sample_rate: SampleRate = None,
     channels: Channels = None,
     latency: LatencyHint = "low",
+    exclusive: Exclusive = False,
     wait: Wait = False,
     schedule: Schedule = "inline",
     advance: Advance = None,
@@ -147,6 +149,7 @@ def live(
             latency=latency_hint(latency),
             wait=wait,
             schedule=schedule,
+            exclusive=exclusive,
             advance=in_frames(advance, bundle.spec),
             lookahead=in_frames(lookahead, bundle.spec),
             budget="measured" if tight else "advance",
@@ -277,7 +280,7 @@ def _end(
     """Tells the end; the exit code."""
     report = process.stop()
     if lost is not None:
-        code = 0 if view.ended else lost.exit_code
+        code = 0 if view.ended else 128 + caught[0] if caught else lost.exit_code
         view.finish(None, code)
         return code
     if report.recording is not None and report.recording.error:

@@ -113,6 +113,10 @@ LatencyHint = Annotated[
         help="A hint to the driver, and the slack between two devices' clocks.",
     ),
 ]
+Exclusive = Annotated[
+    bool,
+    typer.Option("--exclusive", help="Open the devices for this alone (WASAPI, Core Audio)."),
+]
 Wait = Annotated[
     bool,
     typer.Option("--wait", help="Never skip the network when late, for drivers that wait, too."),

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
 from ..runtime.errors import DeviceError
@@ -43,6 +43,7 @@ class Device:
     sample_rate: float  # Hz, the device's own
     default_input: bool = False
     default_output: bool = False
+    exclusive: bool = False  # to be opened for this program alone
 
     @property
     def label(self) -> str:
@@ -109,10 +110,11 @@ def list_devices() -> list[Device]:
     ]
 
 
-def find_device(kind: Kind, wanted: int | str | None = None) -> Device:
-    """The device meant by `wanted`: an index, words of its name, or None for the system's default.
-    Raises DeviceError, with the candidates, when none or several fit."""
-    return choose_device(list_devices(), kind, wanted)
+def find_device(kind: Kind, wanted: int | str | None = None, *, exclusive: bool = False) -> Device:
+    """The device meant by `wanted`: an index, words of its name, or None for the system's default;
+    `exclusive` as in `driver_settings`. Raises DeviceError, with the candidates, when none or
+    several fit."""
+    return replace(choose_device(list_devices(), kind, wanted), exclusive=exclusive)
 
 
 def choose_device(devices: Sequence[Device], kind: Kind, wanted: int | str | None) -> Device:
@@ -150,6 +152,26 @@ def meant(words: str, among: Sequence[T], names: Callable[[T], Sequence[str]]) -
     return exact if len(exact) == 1 else fitting
 
 
+def driver_settings(device: Device) -> Any:
+    """What PortAudio is to tell the driver of a device beyond the usual; None for nothing.
+
+    Exclusive is WASAPI's mode of that name, which goes without Windows' mixer, and Core Audio's
+    leave to set the device's own rate and buffer. Raises DeviceError for host APIs without such.
+    """
+    if not device.exclusive:
+        return None
+    if device.host_api == "Windows WASAPI":
+        return portaudio().WasapiSettings(exclusive=True)
+    if device.host_api == "Core Audio":
+        return portaudio().CoreAudioSettings(
+            change_device_parameters=True, fail_if_conversion_required=True
+        )
+    raise DeviceError(
+        f"--exclusive is for WASAPI and Core Audio, {device.label!r} is neither: leave it out (of "
+        "ALSA's devices, those called hw:... belong to one program anyway)"
+    )
+
+
 def preflight(
     source: Device,
     sink: Device,
@@ -166,7 +188,13 @@ def preflight(
     ):
         check = getattr(sounddevice, f"check_{kind}_settings")
         try:
-            check(device.index, channels=channels, dtype="float32", samplerate=sample_rate)
+            check(
+                device.index,
+                channels=channels,
+                dtype="float32",
+                samplerate=sample_rate,
+                extra_settings=driver_settings(device),
+            )
         except sounddevice.PortAudioError as error:
             raise explain(error, f"{kind} {device.label!r}", sample_rate, device) from error
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .clock_bridge import ClockBridge
-from .devices import Device, explain, portaudio
+from .devices import Device, driver_settings, explain, portaudio
 from .jack_graph import HOST_API
 
 Audio = NDArray[np.float32]
@@ -60,7 +60,11 @@ def open_duplex(
         return BridgedStream(source, sink, channels, settings, bridge, callback, fault)
     try:
         return sounddevice.Stream(
-            device=(source.index, sink.index), channels=channels, callback=callback, **settings
+            device=(source.index, sink.index),
+            channels=channels,
+            callback=callback,
+            extra_settings=(driver_settings(source), driver_settings(sink)),
+            **settings,
         )
     except sounddevice.PortAudioError as error:
         raise explain(error, pair(source.label, sink.label), sample_rate, source, sink) from error
@@ -110,7 +114,13 @@ class BridgedStream:
         ):
             try:
                 self._streams.append(
-                    open_(device=device.index, channels=width, callback=called, **settings)
+                    open_(
+                        device=device.index,
+                        channels=width,
+                        callback=called,
+                        extra_settings=driver_settings(device),
+                        **settings,
+                    )
                 )
             except sounddevice.PortAudioError as error:
                 self.close()

@@ -63,6 +63,7 @@ class LiveStream:
     hop, however late, for a server that waits as well; else a late block does without the network.
     `schedule` "inline" runs the model within the callback; "worker" on a thread of its own, which
     comes a block later and gives the model all of a block's time (`Worker`).
+    `exclusive` opens the devices for this program alone, where that can be (`driver_settings`).
 
     Where both devices are JACK's, or `jack` asks for ports that others connect, the stream is a
     client of JACK's own (`JackRoute`), which waits by itself where JACK is in freewheel mode.
@@ -82,6 +83,7 @@ class LiveStream:
         channels: int | None = None,
         latency: str | float = "low",
         wait: bool = False,
+        exclusive: bool = False,
         jack: JackOptions | None = None,
         schedule: Scheduling = "inline",
     ) -> None:
@@ -99,6 +101,7 @@ class LiveStream:
             block_size=block_size,
             channels=channels,
             latency=latency,
+            exclusive=exclusive,
         )
         self.input_channels, self.output_channels = route.input_channels, route.output_channels
         self.sample_rate = route.sample_rate

@@ -41,6 +41,7 @@ class LivePlan:
     latency: str | float = "low"
     wait: bool = False
     schedule: Scheduling = "inline"
+    exclusive: bool = False
     advance: int | None = None
     lookahead: int | None = None
     budget: Budget = "advance"
@@ -85,6 +86,7 @@ class LivePlan:
             latency=self.latency,
             wait=self.wait,
             schedule=self.schedule,
+            exclusive=self.exclusive,
             jack=self.jack,
         )
 

@@ -132,11 +132,12 @@ def find_route(
     block_size: int,
     channels: int | None,
     latency: str | float,
+    exclusive: bool,
 ) -> Route:
     """The way between two devices, as `LiveStream` takes them. Raises DeviceError."""
     if not jack.insert and jack.wiring is None:
-        source = find_device("input", input_device)
-        sink = find_device("output", output_device)
+        source = find_device("input", input_device, exclusive=exclusive)
+        sink = find_device("output", output_device, exclusive=exclusive)
         if not source.host_api == sink.host_api == HOST_API or jack_module() is None:
             return PortAudioRoute(
                 source,

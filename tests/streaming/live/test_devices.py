@@ -1,6 +1,7 @@
 """Choosing a device by index and words, and what is said when that fails."""
 
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -141,6 +142,33 @@ def test_preflight(sounddevice: SimpleNamespace) -> None:
         "input 'USB Microphone, ALSA' does not run at 48000 Hz (it offers 44100 Hz): set it or its "
         "sound server to 48000 Hz, or choose another device"
     )
+
+
+@pytest.mark.parametrize("host_api", ["Windows WASAPI", "Core Audio", "ALSA"])
+def test_exclusive_settings_reach_the_driver(
+    sounddevice: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, host_api: str
+) -> None:
+    """As sounddevice takes them: its own classes are made everywhere and matter on one system."""
+    told: list[Any] = []
+    sounddevice.check_input_settings = sounddevice.check_output_settings = (
+        lambda *_, extra_settings, **__: told.append(extra_settings)
+    )
+    sounddevice.WasapiSettings = lambda **settings: ("wasapi", settings)
+    sounddevice.CoreAudioSettings = lambda **settings: ("core", settings)
+    desk = replace(DEVICES[0], host_api=host_api, exclusive=True)
+    if host_api == "ALSA":
+        with pytest.raises(DeviceError, match=r"--exclusive is for WASAPI and Core Audio, 'HDA"):
+            preflight(desk, desk, 48000, 2, 2)
+        return
+    preflight(desk, DEVICES[0], 48000, 2, 2)
+    expected = {
+        "Windows WASAPI": ("wasapi", {"exclusive": True}),
+        "Core Audio": (
+            "core",
+            {"change_device_parameters": True, "fail_if_conversion_required": True},
+        ),
+    }
+    assert told == [expected[host_api], None]
 
 
 @pytest.mark.parametrize(

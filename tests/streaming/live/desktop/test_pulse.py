@@ -1,6 +1,6 @@
 """`soloist live` on PulseAudio: that it starts, what it leaves behind, and how it refuses.
 
-What it sounds like is for JACK and PipeWire to show: on a busy machine PulseAudio's ALSA plugin loses
+What it sounds like is for JACK and PipeWire to show: on a busy machine the way through ALSA loses
 blocks, and PortAudio then the device.
 """
 

@@ -5,10 +5,13 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from soloist.app import virtual_cable as command
+from soloist.app.cli import run
 from soloist.runtime.errors import DeviceError
 from soloist.streaming import pulse, virtual_cable
 
@@ -162,9 +165,7 @@ def test_a_server_that_hangs_hangs_nobody(
 def test_other_systems_get_the_steps(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], system: str, step: str
 ) -> None:
-    from soloist.app.cli import run
-
-    monkeypatch.setattr(sys, "platform", system)
+    monkeypatch.setattr(command, "sys", SimpleNamespace(platform=system))
     for verb in ("create", "remove", "status"):
         assert run(["virtual-cable", verb]) == 2
         assert step in capsys.readouterr().err
