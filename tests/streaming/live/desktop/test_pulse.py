@@ -12,6 +12,10 @@ from typing import Any
 
 import pytest
 
+from soloist.app import sound_system
+from soloist.app.patching import Wanted, patched
+from soloist.runtime.errors import DeviceError
+
 pytestmark = [pytest.mark.pulse, pytest.mark.timeout(240)]
 
 
@@ -120,12 +124,16 @@ def test_without_a_server(pulse_server: Any) -> None:
 
 
 def test_without_alsas_way_to_the_server(
-    pulse_server: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+    pulse_server: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As on a system whose packages are not all there."""
-    bare = tmp_path / "alsa.conf"
-    bare.write_text('pcm.none { type null hint { show on description "none" } }\n')
-    ended = pulse_server.soloist("live", "--virtual-mic", ALSA_CONFIG_PATH=os.fspath(bare))
-    assert ended.code == 2
-    assert ended.err.startswith("soloist: ALSA's way to the sound server is missing: install liba")
+    """As on a system whose packages are not all there: refused, and nothing is left."""
+    for name, value in pulse_server.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sound_system, "ask", lambda: {"devices": []})
+    with (
+        pytest.raises(DeviceError, match="ALSA's way to the sound server is missing: install liba"),
+        patched(Wanted(virtual_mic=True)),
+    ):
+        pass
     assert ours(pulse_server) == []
+    assert "PULSE_SINK" not in os.environ
