@@ -60,6 +60,9 @@ def plans(monkeypatch: pytest.MonkeyPatch) -> list[LivePlan]:
                 raise DeviceError("no input device matches 'theremin'")
             return RUNNING
 
+        def set(self, state: object) -> None:
+            """Nothing plays."""
+
         def check(self) -> Report:
             return RUNNING
 
