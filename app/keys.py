@@ -103,7 +103,10 @@ else:
         def read(self, timeout: float) -> list[str]:
             if not select.select([self._fd], [], [], timeout)[0]:
                 return []
-            typed = os.read(self._fd, 1024)
+            try:
+                typed = os.read(self._fd, 1024)
+            except OSError:
+                typed = b""
             if not typed:  # the terminal went away; so that nobody asks without a pause
                 time.sleep(timeout)
             return parse(typed)

@@ -73,7 +73,7 @@ class EventLines(Lines):
         peaks = [level.peak for level in _signals(report.levels)]
         self._peaks = [max(pair) for pair in zip(self._peaks or peaks, peaks, strict=True)]
         if time.monotonic() >= self._due:
-            self._due += _FIGURES_S
+            self._due = time.monotonic() + _FIGURES_S
             self._emit("figures", **self._figures(report))
             self._peaks = []
 

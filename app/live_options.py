@@ -136,7 +136,7 @@ Tight = Annotated[
     ),
 ]
 Duration = Annotated[
-    float | None, typer.Option("--duration", min=0.0, help="Seconds; else until Ctrl-C.")
+    float | None, typer.Option("--duration", min=0.0, help="Seconds; else until q or Ctrl-C.")
 ]
 Reconnect = Annotated[
     float,

@@ -36,9 +36,10 @@ _HELP = (
     ("s", "solo it: only what is soloed is heard"),
     ("b", "bypass: the input is heard, with the same delay"),
     ("q", "quit; Ctrl-Z leaves the screen, and audio goes on"),
-    ("", "Bars are the mean and, darker, the peak; the mark and the number are"),
-    ("", "the highest peak of 2 s. Sounds are metered before gain, mute and solo;"),
-    ("", "those that are not heard are grey."),
+)
+_NOTES = (
+    "Bars are the mean and, darker, the peak; mark and number are its highest",
+    "of 2 s. Sounds are metered before gain, mute and solo, grey if not heard.",
 )
 
 
@@ -221,7 +222,7 @@ def _load(meters: Meters, counters: Counters) -> list[Text]:
     counts = {
         "overloads": meters.overloads,
         "xruns": meters.xruns,
-        "late hops": counters.late,
+        "late": counters.late + counters.dropped,
         "faults": meters.faults + counters.faults,
     }
     return [
@@ -254,7 +255,8 @@ def _summary(scene: Scene) -> list[Text]:
 
 
 def _help() -> list[Text]:
-    return [Text.assemble("   ", (f"{key:<14}", "bold"), what) for key, what in _HELP]
+    keys = [Text.assemble("   ", (f"{key:<14}", "bold"), what) for key, what in _HELP]
+    return [*keys, *(Text(f"   {note}", "dim") for note in _NOTES)]
 
 
 def _foot(scene: Scene, width: int) -> list[Text]:

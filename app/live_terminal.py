@@ -64,6 +64,8 @@ class TerminalView:
 
     def __exit__(self, *_: object) -> None:
         self._terminal.close()
+        if sys.platform != "win32":
+            signal.signal(signal.SIGTSTP, signal.SIG_DFL)
 
     def start(self, report: Report) -> None:
         """See `View`."""

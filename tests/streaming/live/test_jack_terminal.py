@@ -9,6 +9,8 @@ import contextlib
 import json
 import os
 import re
+import shlex
+import shutil
 import signal
 import struct
 import subprocess
@@ -61,13 +63,13 @@ class Listener:
 class Terminal:
     """A program on a terminal of its own, in a session whose foreground it is."""
 
-    def __init__(self, server: Any, *arguments: str, **environment: str) -> None:
+    def __init__(self, server: Any, command: list[str], **environment: str) -> None:
         self.ours, theirs = os.openpty()
         self.resize(24, 80, theirs)
         self.before = termios.tcgetattr(theirs)
         self.seen = ""
         self.process = subprocess.Popen(
-            [sys.executable, "-c", TAKE_TERMINAL, "live", *arguments],
+            [sys.executable, "-c", TAKE_TERMINAL, *command],
             env={**server.environment, "TERM": "xterm-256color", **environment},
             stdin=theirs,
             stdout=theirs,
@@ -109,10 +111,9 @@ class Terminal:
 
 # A session has no terminal until it takes one, which a shell would do.
 TAKE_TERMINAL = """
-import fcntl, sys, termios
+import fcntl, os, sys, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-from soloist.app.cli import main
-main()
+os.execvp(sys.argv[1], sys.argv[1:])
 """
 
 
@@ -144,14 +145,18 @@ def desk(start_server: Make) -> Iterator[tuple[Any, Listener]]:
 
 @pytest.fixture
 def at_terminal(desk: tuple[Any, Listener], toy_bundle: Make) -> Iterator[Make]:
-    """`at_terminal(*arguments, NO_COLOR="1")` plays the desk through a toy of two words."""
+    """`at_terminal(*arguments, NO_COLOR="1")` plays the desk through a toy of two words; with
+    `shell` as a job of one."""
     with contextlib.ExitStack() as terminals:
 
-        def start(*arguments: str, **environment: str) -> Terminal:
-            model = ("-m", str(toy_bundle(queries=2).path), "--wait")
-            terminal = Terminal(
-                desk[0], "-i", "desk", "-o", "desk", *model, *arguments, **environment
-            )
+        def start(*arguments: str, shell: bool = False, **environment: str) -> Terminal:
+            command = [sys.executable, "-m", "soloist", "live", "-i", "desk", "-o", "desk"]
+            command += ["--wait", "-m", str(toy_bundle(queries=2).path), *arguments]
+            if shell:
+                terminal = Terminal(desk[0], ["bash", "--norc", "-i"], PS1="$ ", **environment)
+                terminal.type(f"{shlex.join(command)}\n")
+            else:
+                terminal = Terminal(desk[0], command, **environment)
             terminals.callback(terminal.close)
             return terminal
 
@@ -220,6 +225,23 @@ def test_a_crash_gives_the_terminal_back(at_terminal: Make, tmp_path: Path) -> N
     until(lambda: "a fault of ours, RuntimeError: a bug" in terminal.seen, lambda: terminal.seen)
     assert "\x1b[?1049l" in terminal.seen
     assert terminal.settings == terminal.before
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="the job control is bash's")
+def test_a_stopped_job_plays_on(desk: tuple[Any, Listener], at_terminal: Make) -> None:
+    """Ctrl-Z gives the terminal back to the shell, fg takes it again; audio never ends."""
+    terminal = at_terminal("--rest", "0", shell=True)
+    terminal.shows("Load of a block")
+    terminal.type("\x1a")
+    terminal.shows("audio goes on; fg brings the screen back")
+    terminal.type("echo at the $((6 * 7))\n")
+    terminal.shows("at the 42")
+    desk[1].peak = 0.0
+    desk[1].hears(0.5)
+    terminal.type("fg\n")
+    terminal.shows("Load of a block")
+    terminal.type("q")
+    until(lambda: "blocks, process p50" in terminal.seen, lambda: terminal.seen)
 
 
 def test_no_colours_where_none_are_wanted(at_terminal: Make) -> None:
