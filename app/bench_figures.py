@@ -123,7 +123,7 @@ def _trade(found: Sequence[Entry], runs: Sequence[Run]) -> str:
             ("median of a block, by what it lasts", "SI-SDRi, dB"),
         ),
         [(entry.name, colour(number)) for number, entry, *_ in known],
-        "Of the mixture that comes with Soloist. Up is better, left is quicker.",
+        "Mean of the mixtures that come with Soloist. Up is better, left is quicker.",
     )
 
 

@@ -79,7 +79,7 @@ def _tiles(entry: Entry) -> Iterator[tuple[str, str]]:
         if start.memory_mb is not None:
             yield "memory", f"{start.memory_mb:.0f} MB"
     if measured.si_sdri_db is not None:
-        yield "SI-SDRi, bundled mixture", f"{measured.si_sdri_db:.1f} dB"
+        yield "SI-SDRi, bundled mixtures", f"{measured.si_sdri_db:.1f} dB"
 
 
 def _table(grid: Grid) -> str:

@@ -79,10 +79,13 @@ def demo(
         emit_json(_figures(bundle, scene, take))
 
 
-def load_scene() -> Scene:
-    """The recording in `assets`, as `tools/make_demo_mixture` made it."""
-    facts = json.loads((ASSETS / "demo.json").read_text("utf-8"))
-    mixture, target = (read_audio(ASSETS / f"{name}.flac") for name in ("mixture", "target"))
+def load_scene(name: str = "demo") -> Scene:
+    """A recording in `assets`, as `tools/make_demo_mixture` made it."""
+    facts = json.loads((ASSETS / f"{name}.json").read_text("utf-8"))
+    before = "" if name == "demo" else f"{name}-"
+    mixture, target = (
+        read_audio(ASSETS / f"{before}{part}.flac") for part in ("mixture", "target")
+    )
     return Scene(
         facts["query"],
         " and ".join(facts["sounds"]),

@@ -48,7 +48,7 @@ class Measurement:
     parts_us      by way ("back to back", "paced"), the medians of what a hop is made of
     cpu_share     of a core, while playing paced, all threads
     warm_up_us    the first blocks after loading, which no other figure counts
-    si_sdri_db    what the setting gains on the mixture that comes with Soloist
+    si_sdri_db    what the setting gains on the mixtures that come with Soloist, mean
     """
 
     name: str
