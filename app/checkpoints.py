@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def export_extra(command: str) -> Iterator[None]:
-    """Inside, the torch half is imported; says which install `command` lacks where it cannot be."""
+def extra(name: str, command: str) -> Iterator[None]:
+    """Inside, a torch half is imported; says that `command` lacks the extra where it cannot be."""
     try:
         yield
     except ModuleNotFoundError as error:
         if (error.name or "").startswith(__name__.split(".")[0]):
             raise  # a broken install of ours, not a missing extra
         raise SoloistError(
-            f'{command} needs {error.name}, which is not installed: pip install "soloist[export]"'
+            f'{command} needs {error.name}, which is not installed: pip install "soloist[{name}]"'
         ) from error
 
 

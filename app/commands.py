@@ -17,6 +17,7 @@ from .info import info
 from .live import live
 from .queries import queries
 from .separate import separate
+from .train import train
 from .virtual_cable import virtual_cable
 
 app = typer.Typer(
@@ -24,7 +25,19 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,
 )
-for command in (demo, devices, live, separate, queries, info, bench, export, evaluate, diagnostics):
+for command in (
+    demo,
+    devices,
+    live,
+    separate,
+    queries,
+    info,
+    bench,
+    export,
+    train,
+    evaluate,
+    diagnostics,
+):
     app.command()(command)
 app.add_typer(virtual_cable, name="virtual-cable")
 

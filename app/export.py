@@ -9,7 +9,7 @@ import typer
 
 from ..runtime.errors import SoloistError
 from ..runtime.spec import Precision
-from .checkpoints import asked_of_checkpoint, check_checkpoint, export_extra
+from .checkpoints import asked_of_checkpoint, check_checkpoint, extra
 from .console import say
 from .options import EncoderWeights, Prompts, QueryEmbedding, encodable
 from .outputs import check_writable
@@ -91,7 +91,7 @@ def export(
 
     docs/published-separators.md says what can be exported, and from which files.
     """
-    with export_extra("export"):
+    with extra("export", "export"):
         from ..export.systems import export_system
         from ..export.windowed import Windows
     check_checkpoint(checkpoint)

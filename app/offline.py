@@ -14,7 +14,7 @@ from ..runtime.errors import SoloistError
 from ..streaming.files import Recording
 from ..streaming.offline import resample
 from ..streaming.parameters import SILENT_DB, linear
-from .checkpoints import asked_of_checkpoint, check_checkpoint, export_extra
+from .checkpoints import asked_of_checkpoint, check_checkpoint, extra
 
 if TYPE_CHECKING:
     from ..export.whole import WholeFile
@@ -42,7 +42,7 @@ def open_offline(
         )
     checkpoint = Path(model)
     check_checkpoint(checkpoint)
-    with export_extra("separate --offline"):
+    with extra("export", "separate --offline"):
         from ..export.systems import open_whole
     asked = asked_of_checkpoint(queries, embeddings, prompts, weights, negatives)
     return open_whole(checkpoint, asked, threshold)

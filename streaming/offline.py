@@ -120,7 +120,7 @@ def _mix(processor: Processor, stems: Samples, audio: Samples, sample_rate: int)
 
 def resample(audio: Samples, rate: int, new_rate: int, frames: int) -> Samples:
     """Resample a whole recording (samples, channels) to exactly `frames` samples."""
-    import soxr  # type: ignore[import-untyped]  # here, since most recordings do not need it
+    import soxr  # here, since most recordings do not need it
 
     result = np.zeros((frames, audio.shape[1]), np.float32)  # soxr's own count may be one off
     resampled = soxr.resample(audio, rate, new_rate, quality=_QUALITY)[:frames]

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import soundfile
+import soxr
 from numpy.typing import NDArray
 
 ACTIVE_FRAME = 960
@@ -38,10 +39,10 @@ def load_clips(manifest: Path, split: str, sample_rate: int) -> list[Clip]:
         manifest: CSV with the columns path, class, caption (phrases separated by ``|``), split;
             paths are relative to its folder.
         split: ``"train"`` or ``"dev"``.
-        sample_rate: Hz the files must have.
+        sample_rate: Hz that they get, resampled where a file has another rate.
 
     Raises:
-        ValueError: a file has another rate or is not mono.
+        ValueError: a file is not mono.
     """
     clips = []
     with manifest.open(encoding="utf8", newline="") as file:
@@ -49,8 +50,10 @@ def load_clips(manifest: Path, split: str, sample_rate: int) -> list[Clip]:
             if row["split"] != split:
                 continue
             samples, rate = soundfile.read(manifest.parent / row["path"], dtype="int16")
-            if rate != sample_rate or samples.ndim != 1:
-                raise ValueError(f"{row['path']}: need {sample_rate} Hz mono, found {rate} Hz")
+            if samples.ndim != 1:
+                raise ValueError(f"{row['path']}: need mono, found {samples.shape[1]} channels")
+            if rate != sample_rate:
+                samples = soxr.resample(samples, rate, sample_rate)
             clips.append(Clip(row["path"], row["class"], phrases_of(row), samples))
     return clips
 

@@ -12,19 +12,23 @@ import argparse
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..separators.solo import Solo, SoloConfig
 from .clips import load_clips, manifest_hash, vocabulary
 from .development import Development
 from .losses import BandEnergies, log_error, mask_error
+from .mixture_list import Mixture
 from .mixtures import Batch, MixtureMaker
 from .phrases import ENCODER, embed
 
@@ -148,6 +152,23 @@ def band_energies(network: Solo, batch: Batch) -> tuple[Tensor, BandEnergies]:
     return mixture_power @ network.band_mean, energies
 
 
+@torch.no_grad()
+def _separate(
+    network: Solo,
+    words: Mapping[str, NDArray[np.float32]],
+    audio: NDArray[np.float32],
+    mixture: Mixture,
+) -> NDArray[np.float32]:
+    """What the network makes of a listed mixture, as late as nothing."""
+    front = network.config.frontend
+    padded = torch.from_numpy(np.pad(audio, (0, 2 * front.hop)))
+    spectrum = torch.view_as_real(front.analyse(padded))[None]
+    asked = network.condition(torch.from_numpy(words[mixture.query])[None])
+    stems, _ = network(spectrum, asked, network.initial_state(1))
+    separated: NDArray[np.float32] = front.synthesise(torch.view_as_complex(stems[0, 0])).numpy()
+    return separated[: len(audio)]
+
+
 def _batches(maker: MixtureMaker, size: int) -> Iterator[Batch]:
     """Draws batches, the next one while the last is learned from."""
     with ThreadPoolExecutor(1) as pool:
@@ -180,7 +201,9 @@ def train(options: argparse.Namespace) -> None:
     bins = config.frontend.bins
     seed = options.seed + trainer.step_count
     maker = MixtureMaker(clips, embeddings, config.sample_rate, options.seconds, bins, seed)
-    development = Development(options.mixtures, options.encoder) if options.mixtures else None
+    development = Development(options.mixtures) if options.mixtures else None
+    asked = {mixture.query for mixture in development.mixtures} if development else set()
+    words = embed(asked, options.encoder)
     facts = {
         "manifest_sha256": manifest_hash(options.manifest),
         "clips": len(clips),
@@ -199,7 +222,8 @@ def train(options: argparse.Namespace) -> None:
         losses.append(trainer.step(power, torch.from_numpy(batch.queries), energies, rate))
         if trainer.step_count % options.check and trainer.step_count < options.steps:
             continue
-        figures = development.score(trainer.average) if development else {}
+        separate = partial(_separate, trainer.average, words)
+        figures = development.score(separate)[0] if development else {}
         minutes = minutes_before + (time.monotonic() - started) / 60
         point = {"step": trainer.step_count, "minutes": round(minutes, 1)}
         point |= {"loss": round(float(torch.stack(losses).mean()), 4), **figures}

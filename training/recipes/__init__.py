@@ -1,0 +1,29 @@
+"""The recipes of the papers by name: each is a network, a loss and what it learns from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ..recipe import Recipe
+from ..settings import Run
+from .clipsep import Family, Labels, MixAndSeparate, NoiseInvariant, Permutation, Words
+
+
+@dataclass(frozen=True)
+class Named:
+    """A recipe, and the settings that its file may hold."""
+
+    settings: type[Run]
+    make: Callable[[Any], Recipe[Any]]
+
+
+RECIPES: dict[str, Named] = {
+    "clipsep": Named(Family, MixAndSeparate),
+    "clipsep-nit": Named(Family, NoiseInvariant),
+    "bertsep": Named(Family, Words),
+    "labelsep": Named(Family, Labels),
+    "pit": Named(Family, Permutation),
+}
+"""As in ``soloist train NAME``."""
