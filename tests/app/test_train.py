@@ -71,16 +71,15 @@ def test_ctrl_c_saves_and_resume_goes_on(tmp_path: Path) -> None:
     config = write_data(tmp_path, "steps = 1000\ncheck = 1\n")
     command = [sys.executable, "-m", "soloist", "train", "pit", "--config", str(config)]
     command += ["-o", str(tmp_path / "run"), "--device", "cpu"]
-    process = subprocess.Popen(
-        command, stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"}
-    )
-    assert process.stderr is not None
-    for line in process.stderr:
-        if line.startswith("step 1,"):
-            break
-    process.send_signal(signal.SIGINT)
-    rest = process.stderr.read()
-    assert process.wait() == 130, rest
+    environment = os.environ | {"PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.startswith("step 1,"):
+                break
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+    assert process.returncode == 130, rest
     assert "--resume goes on with it" in rest
     told = json.loads((tmp_path / "run" / "train-args.json").read_text())
     done = told["curve"][-1]["step"]
