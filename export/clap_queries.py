@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-import soxr  # type: ignore[import-untyped]
+import soxr
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
