@@ -1,6 +1,7 @@
 """`soloist bench`: what models cost on this machine, as a table, as JSON and as a page.
 
-One way through: settings are measured, what was found is a `Run`, and a `Run` is shown.
+One way through: settings are measured, what was found is a `Run`, and a `Run` is shown. What only
+measures or draws is imported when it is called: every command loads this file, `live` in a hurry.
 """
 
 from __future__ import annotations
@@ -13,17 +14,13 @@ from typing import Annotated, Any
 import typer
 
 from ..benchmarks.results import Run, read_run
-from ..benchmarks.round_trip import own_ports
 from ..benchmarks.statistics import PERCENTILES
 from ..runtime.bundle import Bundle
 from ..runtime.errors import SoloistError
 from ..streaming.plan import LivePlan
-from .bench_page import page
-from .bench_run import measured
 from .bench_view import show
 from .console import emit_json, say, to_json
 from .live_options import InputDevice, OutputDevice
-from .loopback import loopback
 from .options import SHIPPED
 from .outputs import check_writable, write_text
 
@@ -130,6 +127,9 @@ def bench(
         _compare([Path(name) for name in models or ()], json_file, html_file)
         return
     if round_trip:
+        from ..benchmarks.round_trip import own_ports
+        from .loopback import loopback
+
         plan = LivePlan(
             str(Bundle.open((models or [SHIPPED])[0]).path),
             input_device=input_device,
@@ -138,6 +138,8 @@ def bench(
         )
         loopback(own_ports(plan) if jack else plan, json_file)
         return
+    from .bench_run import measured
+
     choices = {
         "device": device,
         "precision": precision,
@@ -173,5 +175,7 @@ def _compare(files: list[Path], json_file: Path | None, html_file: Path | None) 
 
 
 def _write_page(file: Path, runs: list[Run]) -> None:
+    from .bench_page import page
+
     write_text(file, page(runs))
     say(f"written: {file}")

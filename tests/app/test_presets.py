@@ -20,6 +20,7 @@ from soloist.app.preset_keys import KEYS
 from soloist.runtime.errors import DeviceError
 from soloist.streaming.budget import LatencyBudget
 from soloist.streaming.counters import Counters
+from soloist.streaming.jack_graph import JackOptions
 from soloist.streaming.latency import Latency
 from soloist.streaming.meters import MeterBoard
 from soloist.streaming.plan import LivePlan
@@ -66,6 +67,8 @@ def plans(monkeypatch: pytest.MonkeyPatch) -> list[LivePlan]:
         def check(self) -> Report:
             return RUNNING
 
+        def set(self, _: object) -> None: ...
+
         report = stop = check
 
     monkeypatch.setattr(live_module, "LiveProcess", Process)
@@ -82,6 +85,7 @@ FULL = [
     *("-q", "dog", "-q", "rain", "--not", "piano", "--remove", "--gain", "-6.5", "--rest", "-inf"),
     *("--independent", "--no-limiter", "-i", "3", "-o", "desk", "-b", "256", "-r", "44100"),
     *("-c", "1", "--latency", "0.02", "--wait", "--reconnect", "5", "--device", "cpu"),
+    *("--jack", "--client-name", "vocals", "--schedule", "worker"),
 ]
 
 
@@ -103,6 +107,8 @@ def test_what_is_saved_plays_the_same(
         "output_device": "Desk, ALSA",
     }
     assert replace(first, conditioning=None, **named) == replace(second, conditioning=None)
+    assert second.jack == JackOptions(insert=True, client="vocals")
+    assert second.schedule == "worker"
     assert second.state == {
         "limiter": 0.0,
         "stem1.gain": -6.5,
@@ -215,6 +221,8 @@ def test_a_place_that_takes_no_file_is_refused_first(
         ("latency = -1", "latency takes"),
         ("latency = ['low']", "latency takes"),
         ("reconnect = nan", "reconnect takes seconds"),
+        ("schedule = 'later'", 'schedule takes "inline" or "worker"'),
+        ("jack = 'yes'", "jack takes true or false"),
         ("advance = 'soon'", "advance takes frames, such as 16, or time"),
         (f"lookahead = '{'9' * 400}'", "lookahead takes frames"),
         ("tight = 1979-05-27", "tight takes true or false"),
