@@ -167,13 +167,13 @@ class Worker:
     def _make(self, order: _Order) -> None:
         began = time.perf_counter_ns()
         heard, given = self._block[0, : order.frames], self._block[1, : order.frames]
-        _read(self._heard, order.begin, heard)
-        if self._written - order.begin > len(self._heard):  # others lie there by now
-            self._skipped = True
-            return
         try:
             if order.block is not None:
                 self._processor.set_block(order.block or None)
+            _read(self._heard, order.begin, heard)
+            if self._written - order.begin > len(self._heard):  # others lie there by now
+                self._skipped = True
+                return
             if self._skipped:
                 self._processor.reset()
             self._skipped = False

@@ -67,8 +67,6 @@ def plans(monkeypatch: pytest.MonkeyPatch) -> list[LivePlan]:
         def check(self) -> Report:
             return RUNNING
 
-        def set(self, _: object) -> None: ...
-
         report = stop = check
 
     monkeypatch.setattr(live_module, "LiveProcess", Process)

@@ -31,8 +31,10 @@ class Gate(PassThroughSession):
         super().__init__(*arguments, **options)
         self.open = threading.Event()
         self.open.set()
+        self.entered = threading.Event()
 
     def step(self) -> None:
+        self.entered.set()
         self.open.wait(10)
         super().step()
 
@@ -161,6 +163,28 @@ def test_the_oldest_of_a_longer_backlog_is_left_out(open_worker: OpenWorker, gat
         caught_up(worker)
     out = np.concatenate(heard)
     np.testing.assert_allclose(out[DELAY + 64 :], later[64:-DELAY], atol=1e-6)
+
+
+def test_another_size_amid_a_backlog(open_worker: OpenWorker, gate: Gate) -> None:
+    """Its first block is among those that are left out."""
+    worker = open_worker()
+    gate.open.clear()
+    played(worker, noise(BLOCK))
+    assert gate.entered.wait(10)
+    size = HOP + HOP // 2
+    worker.arm(size, size)
+    for _ in range(20):
+        played(worker, noise(size))
+    gate.open.set()
+    caught_up(worker)
+    audio = noise(20 * size)
+    heard = []
+    for at in range(0, len(audio), size):
+        heard.append(played(worker, audio[at : at + size]))
+        caught_up(worker)
+    delay = size + HOP + HOP // 2  # the worker's, the overlap, the adapter's
+    out = np.concatenate(heard)
+    np.testing.assert_allclose(out[delay + 64 :], audio[64:-delay], atol=1e-6)
 
 
 def test_what_is_overdue_goes_without_the_network(open_worker: OpenWorker, gate: Gate) -> None:
