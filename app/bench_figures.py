@@ -102,7 +102,7 @@ def _trade(found: Sequence[Entry], runs: Sequence[Run]) -> str:
         and entry.measured.paced is not None
         and (rtf := entry.measured.paced.rtf) is not None
     ]
-    if len({round(gain, 3) for *_, gain in known}) < 2:
+    if len({gain for *_, gain in known}) < 2:
         return ""
     most = max(rtf for _, _, rtf, _ in known) * 1.15
     low, high = min(g for *_, g in known), max(g for *_, g in known)
