@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,30 +79,18 @@ class MixtureMaker:
             for j, label in enumerate(labels[:count]):
                 clip = self._pick(label)
                 sources[i, j] = self._excerpt(clip)
-                queries[i, j] = self._query(clip)
+                queries[i, j] = query_near(clip.phrases, self.embeddings, self.random)
                 equalisers[i, j] = self._equaliser()
                 present[i, j] = True
-            queries[i, most] = self._query(self._pick(labels[count]))
+            queries[i, most] = query_near(
+                self._pick(labels[count]).phrases, self.embeddings, self.random
+            )
             self._balance(sources[i], count)
         return Batch(sources, queries, present, equalisers)
 
     def _pick(self, label: str) -> Clip:
         clips = self.by_label[label]
         return clips[self.random.integers(len(clips))]
-
-    def _query(self, clip: Clip) -> NDArray[np.float32]:
-        """A point near the clip's phrases: one of them, or between two, and a little beside.
-
-        Words nobody wrote down lie around and between those somebody did.
-        """
-        first, second = self.random.choice(len(clip.phrases), 2)
-        share = self.random.uniform(0, 0.5) if self.random.random() < 0.5 else 0.0
-        point = (1 - share) * self.embeddings[clip.phrases[first]]
-        point = point + share * self.embeddings[clip.phrases[second]]
-        noise = self.random.standard_normal(len(point)) * (0.25 / np.sqrt(len(point)))
-        point = point + noise
-        unit: NDArray[np.float32] = (point / np.linalg.norm(point)).astype(np.float32)
-        return unit
 
     def _excerpt(self, clip: Clip) -> NDArray[np.float32]:
         """Cuts or places the clip at random, at another speed (and so pitch) half of the time."""
@@ -141,3 +130,23 @@ class MixtureMaker:
             cut = random.uniform(0.15, 0.9) * self.bins
             gain /= 1 + (np.arange(self.bins) / cut) ** 16
         return gain.astype(np.float32)
+
+
+def query_near(
+    phrases: Sequence[str],
+    embeddings: Mapping[str, NDArray[np.float32]],
+    random: np.random.Generator,
+) -> NDArray[np.float32]:
+    """A point near the phrases of a sound: one of them, or between two, and a little beside.
+
+    Words nobody wrote down lie around and between those somebody did.
+
+    Returns:
+        A unit-length embedding, float32.
+    """
+    first, second = random.choice(len(phrases), 2)
+    share = random.uniform(0, 0.5) if random.random() < 0.5 else 0.0
+    point = (1 - share) * embeddings[phrases[first]] + share * embeddings[phrases[second]]
+    point = point + random.standard_normal(len(point)) * (0.25 / np.sqrt(len(point)))
+    unit: NDArray[np.float32] = (point / np.linalg.norm(point)).astype(np.float32)
+    return unit

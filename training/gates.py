@@ -1,0 +1,53 @@
+"""The words of a class ask for one thing: gates evened out after training, without any sound.
+
+Each phrase has its gates from the few clips it was drawn with, some better than others. Their mean
+over the phrases of a class is steadier. So the words' network learns to give every phrase of a
+class, and what lies around and between them, the mean gates of its class. The trunk stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..separators.solo import Solo
+from .mixtures import query_near
+
+
+def even_out(
+    network: Solo,
+    embeddings: Mapping[str, NDArray[np.float32]],
+    classes: Mapping[str, Sequence[str]],
+    *,
+    steps: int = 250,
+    batch: int = 512,
+    rate: float = 1e-3,
+    seed: int = 0,
+) -> None:
+    """Teaches ``network.conditioner`` the mean gates of each class, in place.
+
+    Args:
+        network: a trained network.
+        embeddings: unit-length embedding of every phrase.
+        classes: the phrases of each class.
+        steps, batch, rate: of AdamW; the rate falls to zero.
+        seed: the same seed gives the same weights.
+    """
+    random = np.random.default_rng(seed)
+    with torch.no_grad():
+        tables = [torch.from_numpy(np.stack([embeddings[p] for p in m])) for m in classes.values()]
+        means = torch.stack([network.conditioner(table).mean(0) for table in tables])
+    owner = np.array([k for k, phrases in enumerate(classes.values()) for _ in phrases])
+    members = list(classes.values())
+    optimiser = torch.optim.AdamW(network.conditioner.parameters(), lr=rate, weight_decay=0.0)
+    for step in range(steps):
+        labels = random.choice(owner, batch)
+        points = [query_near(members[k], embeddings, random) for k in labels]
+        error = network.conditioner(torch.from_numpy(np.stack(points))) - means[labels]
+        torch.mean(error.square()).backward()
+        optimiser.param_groups[0]["lr"] = rate * (1 - step / steps)
+        optimiser.step()
+        optimiser.zero_grad()
