@@ -212,10 +212,9 @@ class Player:
             threads=setting.threads,
             conditioning=random_words(self.bundle, setting.queries or 1),
         )
-        shape = (setting.channels, spec.frames.bins, spec.window_frames or 0, 2)
-        block = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
-        network(block)
-        stamps = play(lambda number: network(block), runs, self.period_s, paced=False)
+        np.random.default_rng(0).standard_normal(dtype=np.float32, out=network.spectrogram)
+        network()
+        stamps = play(lambda number: network(), runs, self.period_s, paced=False)
         advance_s = (setting.advance or 0) * spec.frames.hop / spec.sample_rate
         return Statistics.of((stamps[:, 2] - stamps[:, 1]) / 1000.0, advance_s * 1e6)
 

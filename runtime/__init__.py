@@ -6,7 +6,8 @@
 - `bundle`: a bundle opened and checked, with its `vocabulary` and `conditioner`
 - `session`: one hop a call, on CPU or CUDA; `network`: one window a call
 - `queries`: words to the conditioning a session takes; `sentence_encoder`: for any words
-- `compute`: the CPU or a CUDA device, as asked for; `cuda`: what a hop takes there and back
+- `compute`: the CPU or a CUDA device, as asked for; `binding`: arrays that runs are bound to once,
+  and `cuda`: their mirrors there
 - below them `records` (JSON, strictly), `ort` (onnxruntime, set up for live use), `denormals`
 - `admission`: what a file from a stranger may hold, with `limits`, `operators`, `protobuf`
 

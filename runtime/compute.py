@@ -4,12 +4,14 @@ import contextlib
 import ctypes
 import io
 import sys
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import onnxruntime
 
-from .errors import BundleError, DeviceError
+from .errors import BundleError, DeviceError, SoloistError
 from .ort import ERROR, FATAL, first_line, load, open_cpu, session_options
 
 OTHERS = {
@@ -44,6 +46,22 @@ def open_for(
         with contextlib.suppress(DeviceError):
             return _open_cuda(model, 0, graphs), "cuda:0"
     return open_cpu(model, threads=threads, unfold=unfold), "cpu"
+
+
+def start_on(
+    model: Path,
+    device: str,
+    start: Callable[[onnxruntime.InferenceSession, str], None],
+    **options: Any,
+) -> None:
+    """Load an ONNX file as `open_for` does, and `start` it: "auto" takes the CPU if that fails."""
+    session, provider = open_for(model, device, **options)
+    try:
+        start(session, provider)
+    except SoloistError:
+        if device != "auto" or provider == "cpu":
+            raise
+        start(*open_for(model, "cpu", **options))
 
 
 def count_cuda_devices() -> int:

@@ -17,7 +17,7 @@ import onnxruntime
 
 from .admission import admit, check_file_size
 from .denormals import FlushDenormals
-from .errors import BundleError
+from .errors import BundleError, SoloistError
 
 Result = TypeVar("Result")
 
@@ -106,6 +106,8 @@ def run_in_time(run: Callable[[onnxruntime.RunOptions], Result]) -> Result:
     timer.start()
     try:
         return run(options)
+    except SoloistError:
+        raise
     except Exception as error:  # onnxruntime's exceptions share no other base class
         why = f"no end within {TRIAL_SECONDS:.0f} s" if options.terminate else first_line(error)
         raise BundleError(f"the graph cannot be run ({why}); export the bundle again") from error

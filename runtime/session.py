@@ -2,17 +2,18 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
 from . import cuda
+from .binding import Buffers
 from .bundle import Bundle
-from .compute import open_for
+from .compute import start_on
 from .denormals import FlushDenormals
-from .errors import BundleError, SoloistError
+from .errors import BundleError
 from .ort import run_in_time
 from .spec import Spec
 
@@ -74,13 +75,6 @@ class BlockSession(HopSession, Protocol):
     def close(self, limit_s: float = 2.0) -> bool: ...
 
 
-class _Turn(NamedTuple):
-    """A run that reads one state and writes the other."""
-
-    binding: onnxruntime.IOBinding
-    options: onnxruntime.RunOptions | None
-
-
 class Session:
     """A streaming bundle on one device, with the recurrent state of `channels` channels.
 
@@ -128,29 +122,24 @@ class Session:
         self.conditioning: Floats | None = None
         self._fresh: Floats = np.zeros((channels, self.state_size), np.float32)
         self._flush = FlushDenormals()
-        self.provider = "cpu"
-        open_on = partial(open_for, bundle.path, threads=threads, graphs=graphs, unfold=unfold)
-        try:
-            self._start(*open_on(device), conditioning)
-        except SoloistError:
-            if device != "auto" or self.provider == "cpu":
-                raise
-            self._start(*open_on("cpu"), conditioning)
+        start = partial(self._start, conditioning)
+        start_on(bundle.path, device, start, threads=threads, graphs=graphs, unfold=unfold)
 
     def _start(
         self,
+        conditioning: Floats | None,
         session: onnxruntime.InferenceSession,
         provider: str,
-        conditioning: Floats | None,
     ) -> None:
-        self._session, self.provider = session, provider
-        self._mirror: cuda.Mirror | None = None
-        if provider.startswith("cuda"):
-            self._mirror = cuda.Mirror(self.spectrum, self.stems, self._index)
-        self._records = cuda.records(self._session)
-        self._recorded = 0
-        self._states = (self._place(self._fresh.copy()), self._place(self._fresh.copy()))
-        self._current, self._next = self._bind(*self._states), self._bind(*self._states[::-1])
+        self.provider = provider
+        self._records = cuda.records(session)
+        arrays = {"spectrum": self.spectrum}, {"stems": self.stems}
+        buffers = self._buffers = Buffers(session, provider, *arrays)
+        first, second = buffers.place(self._fresh.copy()), buffers.place(self._fresh.copy())
+        self._states = first, second
+        # Each run reads one state and writes the other.
+        self._current = buffers.bind({"state": first}, {"next_state": second})
+        self._next = buffers.bind({"state": second}, {"next_state": first})
         self._conditioning: onnxruntime.OrtValue | None = None
         if conditioning is not None:
             self.set_conditioning(conditioning)
@@ -161,14 +150,10 @@ class Session:
 
         Audio thread. Allocates nothing of its own.
         """
-        mirror, turn = self._mirror, self._current
-        if mirror is not None:
-            mirror.send()
+        run = self._current
         with self._flush:
-            self._session.run_with_iobinding(turn.binding, turn.options)
-        if mirror is not None:
-            mirror.fetch()
-        self._current, self._next = self._next, turn
+            run()
+        self._current, self._next = self._next, run
 
     def _try(self) -> None:
         """One run, whose results are forgotten: each other hop takes the same work and memory.
@@ -177,9 +162,8 @@ class Session:
         """
 
         def run(options: onnxruntime.RunOptions) -> None:
-            options.add_run_config_entry("gpu_graph_id", cuda.NOT_RECORDED)
             with self._flush:
-                self._session.run_with_iobinding(self._current.binding, options)
+                self._current(cuda.unrecorded(options))
             if self._records:
                 self.step()
                 self.step()
@@ -205,39 +189,11 @@ class Session:
         values = np.array(conditioning, np.float32, order="C")
         self.conditioning = values
         if self._conditioning is None:  # so far the graph used its default
-            self._conditioning = self._place(values)
-            self._current, self._next = self._add(self._current), self._add(self._next)
+            words = self._conditioning = self._buffers.place(values)
+            self._current = self._current.add("conditioning", words)
+            self._next = self._next.add("conditioning", words)
         else:
             self._conditioning.update_inplace(values)
-
-    @property
-    def _index(self) -> int:
-        return int(self.provider.removeprefix("cuda:"))
-
-    def _place(self, values: Floats) -> onnxruntime.OrtValue:
-        """A tensor on the session's device: on the CPU the memory of `values` itself."""
-        if self._mirror is None:
-            return onnxruntime.OrtValue.ortvalue_from_numpy(values)
-        return cuda.place(values, self._index)
-
-    def _bind(self, state: onnxruntime.OrtValue, next_state: onnxruntime.OrtValue) -> _Turn:
-        binding, mirror = self._session.io_binding(), self._mirror
-        spectrum = mirror.spectrum if mirror else self._place(self.spectrum)
-        binding.bind_ortvalue_input("spectrum", spectrum)
-        binding.bind_ortvalue_input("state", state)
-        stems = mirror.stems if mirror else self._place(self.stems)
-        binding.bind_ortvalue_output("stems", stems)
-        binding.bind_ortvalue_output("next_state", next_state)
-        return _Turn(binding, self._record())
-
-    def _add(self, turn: _Turn) -> _Turn:
-        """The turn with a conditioning of its own; what was recorded without it is left behind."""
-        turn.binding.bind_ortvalue_input("conditioning", self._conditioning)
-        return _Turn(turn.binding, self._record())
-
-    def _record(self) -> onnxruntime.RunOptions | None:
-        self._recorded += 1
-        return cuda.recording(self._recorded) if self._records else None
 
 
 class PassThroughSession:

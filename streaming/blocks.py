@@ -52,10 +52,12 @@ class BlockTransform:
     """Blocks of `size` samples to spectrograms, framed and padded as `frames` says.
 
     Where a stream has not been as long as a block, `fill` says what precedes it: zeros, or the
-    audio so far, repeated as often as needed.
+    audio so far, repeated as often as needed. They are written to `spectrogram` (channels, bins,
+    frames, 2).
     """
 
-    def __init__(self, frames: Frames, size: int, fill: Fill, channels: int) -> None:
+    def __init__(self, frames: Frames, size: int, fill: Fill, spectrogram: Samples) -> None:
+        channels = len(spectrogram)
         half, hop = frames.n_fft // 2, frames.hop
         self._window = analysis_window(frames).astype(np.float32)
         self._fill = fill
@@ -70,10 +72,10 @@ class BlockTransform:
             ]
         windows = np.lib.stride_tricks.sliding_window_view(padded, frames.n_fft, axis=1)
         self._frames = windows[:, ::hop]
-        self.spectrogram = np.zeros((channels, frames.bins, self._frames.shape[1], 2), np.float32)
+        self.spectrogram = spectrogram
 
     def transform(self, history: History, start: int) -> bool:
-        """Write the `spectrogram` (channels, bins, frames, 2) of the block that begins at `start`.
+        """Write the `spectrogram` of the block that begins at `start`.
 
         `start` counts the stream's samples; negative for a block that begins before it. False,
         and nothing of use, where the history has moved on.

@@ -72,7 +72,7 @@ class WindowedSession:
         self.queries, self.provider = network.queries, network.provider
         self.conditioning = None if conditioning is None else np.array(conditioning, np.float32)
         size = spec.window_samples or 0
-        transform = BlockTransform(spec.frames, size, spec.fill or "zeros", channels)
+        transform = BlockTransform(spec.frames, size, spec.fill or "zeros", network.spectrogram)
         if pace == "live":
             seconds = self._measure(transform)
             self.schedule = paced(self.schedule, seconds, spec.sample_rate, budget)
@@ -176,7 +176,7 @@ class WindowedSession:
 
         def window() -> None:
             transform.transform(silence, 0)
-            self._network(transform.spectrogram, self.conditioning)
+            self._network(self.conditioning)
 
         return measure(window)
 

@@ -5,6 +5,7 @@ interpreter lock while they compute. What goes between that thread and the audio
 direction, is one object at a time whose reference is replaced in a single step.
 """
 
+import contextlib
 import threading
 import time
 from dataclasses import dataclass
@@ -85,8 +86,15 @@ class WindowMaker:
         crossfade = schedule.crossfade
         rise = np.arange(1, crossfade + 1) / (crossfade + 1)
         self._rise = rise.astype(np.float32).reshape(-1, 1, 1, 1, 1)
-        self._tail: Floats | None = None
+        self._fall = 1 - self._rise
+        # A copy, since the network writes all its masks to the same memory.
+        self._tail: Floats = np.zeros((crossfade, *slots[0].masks.shape[1:]), np.float32)
         self._tail_of = (-1, -1)
+
+    def warm_up(self) -> None:
+        """Let the first window on this thread take no longer than others; raises nothing."""
+        with contextlib.suppress(Exception):  # what is broken shows again when a window is made
+            self._network.warm_up()
 
     def make(self, order: Order) -> None:
         """Make the window that was ordered; raises nothing, trouble is in the slot's result."""
@@ -102,7 +110,7 @@ class WindowMaker:
         schedule = self._schedule
         if not self._transform.transform(self._history, schedule.block_start(order.hop)):
             return "late"
-        masks = self._network(self._transform.spectrogram, order.conditioning)
+        masks = self._network(order.conditioning)
         advance, crossfade = schedule.advance, schedule.crossfade
         used = masks[:, :, :, schedule.first_output :][:, :, :, : advance + crossfade]
         used = np.moveaxis(used, 3, 0)
@@ -110,11 +118,12 @@ class WindowMaker:
         if not np.isfinite(np.add.reduce(used, axis=None)):
             return "numbers"
         np.copyto(out, used[:advance])
-        if self._tail is not None and self._tail_of == (order.epoch, order.number - 1):
+        if self._tail_of == (order.epoch, order.number - 1):
             first = out[:crossfade]
             first *= self._rise
-            first += self._tail * (1 - self._rise)
-        self._tail, self._tail_of = used[advance:], order[:2]
+            first += self._tail
+        np.multiply(used[advance:], self._fall, out=self._tail)
+        self._tail_of = order[:2]
         return None
 
 
@@ -130,7 +139,8 @@ class WindowThread:
         self._maker, self._clock, self._budget = maker, clock, budget
         self._orders: SimpleQueue[Order | None] = SimpleQueue()
         self._usual = 0  # hops that windows took which came in time
-        self._posted = self._done = 0  # orders: the audio thread's count, and the thread's
+        # Orders: the audio thread's count, and the thread's. The first is to warm up.
+        self._posted, self._done = 1, 0
         self._thread = threading.Thread(target=self._work, name="soloist-windows", daemon=True)
         self._thread.start()
 
@@ -151,6 +161,8 @@ class WindowThread:
         return not self._thread.is_alive()
 
     def _work(self) -> None:
+        self._maker.warm_up()
+        self._done += 1
         while True:
             order, taken_off = self._orders.get(), 1
             while order is not None and not self._orders.empty():

@@ -1,6 +1,5 @@
 """Sessions against the toy's closed form and against onnxruntime run by hand."""
 
-import ctypes
 import gc
 import subprocess
 import sys
@@ -14,10 +13,10 @@ import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
-from soloist.runtime import compute, cuda
+from soloist.runtime import compute
 from soloist.runtime.bundle import Bundle
 from soloist.runtime.compute import count_cuda_devices
-from soloist.runtime.errors import DeviceError, SoloistError
+from soloist.runtime.errors import DeviceError
 from soloist.runtime.session import HopSession, PassThroughSession, Session
 
 Toys = Callable[..., Any]
@@ -166,9 +165,6 @@ def test_loading_is_quick(toy_bundle: Toys) -> None:
 # --- devices -------------------------------------------------------------------------------------
 
 without_cuda = pytest.mark.skipif(count_cuda_devices() > 0, reason="a CUDA device is here")
-with_cuda = pytest.mark.skipif(
-    count_cuda_devices() == 0, reason="no CUDA device that onnxruntime can use"
-)
 
 
 @pytest.mark.parametrize("device", ["gpu", "cuda:x", "cuda:-1", "cpu:0", ""])
@@ -253,54 +249,6 @@ def test_a_gpu_without_its_libraries(
     assert capfd.readouterr() == ("", "")
 
 
-class FakeDriver:
-    """The driver's calls that a session makes, where the device's memory is the host's."""
-
-    def __init__(self) -> None:
-        self.locked: dict[int, int] = {}
-
-    def cuMemHostRegister_v2(self, address: Any, size: Any, flags: int) -> int:
-        self.locked[address.value] = size.value
-        return flags
-
-    def cuMemHostUnregister(self, address: Any) -> int:
-        del self.locked[address.value]
-        return 0
-
-    def cuMemcpyDtoH_v2(self, here: Any, there: Any, size: Any) -> int:
-        ctypes.memmove(here.value, there.value, size.value)
-        return 0
-
-
-@pytest.fixture
-def fake_cuda(monkeypatch: pytest.MonkeyPatch) -> FakeDriver:
-    """CUDA sessions that compute on the CPU: all of our part is as on a GPU, none of CUDA's."""
-    driver = FakeDriver()
-    numbers: dict[tuple[int, str], list[dict[str, int]]] = {}
-
-    class Recorder(onnxruntime.InferenceSession):  # type: ignore[misc]  # it has no types
-        def run_with_iobinding(self, binding: Any, options: Any = None) -> None:
-            number = options.get_run_config_entry("gpu_graph_id")
-            if number != "-1":  # what was recorded would go on with the memory of that time
-                bound = [binding._bound_inputs, binding._bound_outputs]
-                memory = [{n: v.data_ptr() for n, v in each.items()} for each in bound]
-                assert numbers.setdefault((id(self), number), memory) == memory
-            super().run_with_iobinding(binding, options)
-
-    def open_for(path: Any, *_: Any, **__: Any) -> tuple[Any, str]:
-        return Recorder(str(path), providers=["CPUExecutionProvider"]), "cuda:0"
-
-    def place(values: Floats, index: int) -> onnxruntime.OrtValue:
-        assert index == 0
-        return onnxruntime.OrtValue.ortvalue_from_numpy(values.copy())
-
-    monkeypatch.setattr("soloist.runtime.session.open_for", open_for)
-    monkeypatch.setattr(cuda, "cuda_driver", lambda: driver)
-    monkeypatch.setattr(cuda, "records", lambda session: True)
-    monkeypatch.setattr(cuda, "place", place)
-    return driver
-
-
 def play_with_changes(session: HopSession, hops: Floats, words: Floats) -> Floats:
     """Twice the same: some hops, other words, more hops, yet other words; a reset in between."""
     played = []
@@ -314,7 +262,7 @@ def play_with_changes(session: HopSession, hops: Floats, words: Floats) -> Float
     return np.concatenate(played)
 
 
-def test_our_part_of_a_cuda_session(toy_bundle: Toys, fake_cuda: FakeDriver) -> None:
+def test_our_part_of_a_cuda_session(toy_bundle: Toys, fake_cuda: Any) -> None:
     toy, hops = toy_bundle(queries=2), spectra(2)
     session = Session(toy.bundle, channels=2, device="cuda")
     assert session.provider == "cuda:0"
@@ -332,28 +280,19 @@ def test_our_part_of_a_cuda_session(toy_bundle: Toys, fake_cuda: FakeDriver) -> 
 
 
 def test_auto_takes_the_cpu_where_cuda_fails_at_the_first_run(
-    toy_bundle: Toys, fake_cuda: FakeDriver, monkeypatch: pytest.MonkeyPatch
+    toy_bundle: Toys, fake_cuda: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     toy, hops = toy_bundle(), spectra()
-    monkeypatch.setattr(FakeDriver, "cuMemcpyDtoH_v2", lambda *_: 700)
-    with pytest.raises(SoloistError, match="700"):
+    monkeypatch.setattr(fake_cuda, "cuMemcpyDtoH_v2", lambda *_: 700)
+    with pytest.raises(DeviceError, match="error 700"):
         Session(toy.bundle, device="cuda")
-    given = compute.open_for
-    devices = []
-
-    def open_for(path: Any, device: str, **options: Any) -> tuple[Any, str]:
-        devices.append(device)
-        found = given(path, "cpu", **options)
-        return found if device == "cpu" else (found[0], "cuda:0")
-
-    monkeypatch.setattr("soloist.runtime.session.open_for", open_for)
     session = Session(toy.bundle, device="auto")
-    assert (devices, session.provider) == (["auto", "cpu"], "cpu")
+    assert (fake_cuda.opened, session.provider) == (["cuda", "auto", "cpu"], "cpu")
     np.testing.assert_allclose(play(session, hops), toy.reference(hops), atol=2e-6)
 
 
 @pytest.mark.gpu
-@with_cuda
+@pytest.mark.usefixtures("a_gpu")
 @pytest.mark.parametrize("channels", [1, 2, 32])
 def test_cuda_plays_what_the_cpu_plays(toy_bundle: Toys, channels: int) -> None:
     toy, hops = toy_bundle(queries=2), spectra(channels)
@@ -367,16 +306,12 @@ def test_cuda_plays_what_the_cpu_plays(toy_bundle: Toys, channels: int) -> None:
 
 
 @pytest.mark.gpu
-@with_cuda
-def test_replayed_runs_are_those_of_a_plain_run(
-    toy_bundle: Toys, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("a_gpu")
+def test_replayed_runs_are_those_of_a_plain_run(toy_bundle: Toys) -> None:
     toy, hops = toy_bundle(queries=2), spectra(2)
     recorded = Session(toy.bundle, channels=2, device="cuda")
-    assert cuda.records(recorded._session)
-    monkeypatch.setattr(cuda, "records", lambda session: False)
-    monkeypatch.setattr(cuda, "recording", lambda number: None)
-    plain = Session(toy.bundle, channels=2, device="cuda")
+    plain = Session(toy.bundle, channels=2, device="cuda", graphs=False)
+    assert (recorded._records, plain._records) == (True, False)
     found, expected = (
         play_with_changes(session, hops, toy.conditioning) for session in (recorded, plain)
     )
@@ -384,7 +319,7 @@ def test_replayed_runs_are_those_of_a_plain_run(
 
 
 @pytest.mark.gpu
-@with_cuda
+@pytest.mark.usefixtures("a_gpu")
 def test_cuda_plays_the_shipped_model() -> None:
     bundle, hops = Bundle.open("solo"), spectra(2, hops=50)
     options = onnxruntime.SessionOptions()

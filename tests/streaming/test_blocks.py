@@ -11,6 +11,11 @@ from soloist.runtime.frames import Frames
 from soloist.streaming.blocks import BlockTransform, History
 
 
+def transform_of(frames: Frames, size: int, fill: Any, channels: int) -> BlockTransform:
+    shape = (channels, frames.bins, 1 + size // frames.hop, 2)
+    return BlockTransform(frames, size, fill, np.zeros(shape, np.float32))
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     hop=st.integers(1, 5),
@@ -56,7 +61,7 @@ def test_a_block_is_framed_as_by_torch(padding: Any, n_fft: int, hop: int, size:
     history = History(2, hop, size // hop + 5)
     for at in range(audio.shape[1] // hop):
         history.write(audio[:, at * hop : (at + 1) * hop])
-    block = BlockTransform(frames, size, "zeros", 2)
+    block = transform_of(frames, size, "zeros", 2)
     assert block.transform(history, hop)
     expected = torch.stft(
         torch.from_numpy(audio[:, hop : hop + size].copy()),
@@ -79,7 +84,7 @@ def test_before_the_stream_there_are_zeros_or_the_audio_repeated(there: int) -> 
         history = History(1, 10, 12)
         for at in range(0, 100, 10):
             history.write(audio[:, at : at + 10])
-        block = BlockTransform(frames, 100, fill, 1)
+        block = transform_of(frames, 100, fill, 1)
         assert block.transform(history, there - 100)
         whole = np.array([audio[0, at % there] for at in range(there - 100, there)], np.float32)
         if fill == "zeros":
@@ -87,6 +92,6 @@ def test_before_the_stream_there_are_zeros_or_the_audio_repeated(there: int) -> 
         other = History(1, 10, 12)
         for at in range(0, 100, 10):
             other.write(whole[None, at : at + 10])
-        expected = BlockTransform(frames, 100, "zeros", 1)
+        expected = transform_of(frames, 100, "zeros", 1)
         assert expected.transform(other, 0)
         np.testing.assert_array_equal(block.spectrogram, expected.spectrogram)

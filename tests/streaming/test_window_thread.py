@@ -27,6 +27,7 @@ class Script:
     def __init__(self) -> None:
         self.runs = 0
         self.at: dict[int, Callable[[Any], Any]] = {}
+        self.warm_up: Callable[[], None] = lambda: None
 
     def __call__(self, masks: Any) -> Any:
         act = self.at.get(self.runs, lambda masks: masks)
@@ -42,6 +43,9 @@ def script(monkeypatch: pytest.MonkeyPatch) -> Script:
     class Scripted(MaskNetwork):
         def __call__(self, *given: Any) -> Any:
             return plan(super().__call__(*given))
+
+        def warm_up(self) -> None:
+            plan.warm_up()
 
     monkeypatch.setattr(windowed, "MaskNetwork", Scripted)
     monkeypatch.setattr(windowed, "measure", lambda window: 0.0)
@@ -131,6 +135,30 @@ def test_a_thread_that_keeps_up_gives_what_waiting_gives(
         np.stack(played.stems), undisturbed(windowed_toy, 100, queries=2, fill="repeat")
     )
     assert played.trouble == [None] * 100
+
+
+def test_the_thread_warms_up_before_its_first_window_and_is_waited_for(
+    live: Callable[..., WindowedSession], script: Script
+) -> None:
+    gate, warmed = threading.Event(), []
+
+    def warm_up() -> None:
+        gate.wait(30.0)
+        warmed.append((threading.current_thread().name, script.runs))
+        raise RuntimeError  # as a device does that fails
+
+    script.warm_up = warm_up
+    session = live()
+    assert session._thread is not None
+    waiting = threading.Thread(target=session._thread.finish)
+    waiting.start()
+    waiting.join(0.05)
+    assert waiting.is_alive()
+    gate.set()
+    waiting.join(30.0)
+    assert not waiting.is_alive()
+    assert Played(session).play(60).trouble == [None] * 60
+    assert warmed == [("soloist-windows", 0)]
 
 
 @pytest.mark.parametrize(
