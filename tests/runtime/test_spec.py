@@ -150,7 +150,7 @@ def test_a_missing_key_is_named(key: str) -> None:
         (["name"], 7, "name: found 7, expected text"),
         (["kind"], "batch", "found 'batch', expected streaming or windowed"),
         (["kind"], ["streaming"], "kind"),
-        (["precision"], "int4", "found 'int4', expected fp32 or int8"),
+        (["precision"], "int4", "found 'int4', expected fp32 or fp16 or int8"),
         (["residual"], 1, "residual: found 1, expected true or false"),
         (["sample_rate"], True, "sample_rate: found True, expected a whole number"),
         (["sample_rate"], 48e3, "sample_rate"),
