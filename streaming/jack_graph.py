@@ -7,6 +7,7 @@ and its four companions in jack.h. Both use one library, that which JACK-Client 
 from __future__ import annotations
 
 import ctypes
+import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ from .devices import Device, Kind
 
 # The name that PortAudio has for it.
 HOST_API = "JACK Audio Connection Kit"
+
+# How long a server may take to tell its rate.
+_RATE_LIMIT_S = 0.3
 
 # jack_latency_callback_mode_t: towards the sources of sound, or towards where it is heard.
 CAPTURE, PLAYBACK = 0, 1
@@ -80,6 +84,24 @@ def open_client(name: str) -> Any:
         raise DeviceError(
             "no JACK server is running: start one, or with PipeWire run `pw-jack soloist live ...`"
         ) from error
+
+
+def rate_of(client: Any) -> int:
+    """The server's rate in Hertz. `client` is active for a moment.
+
+    PipeWire's may be another one than it says as long as nobody plays, and is told of then.
+    """
+    told, rate = threading.Event(), [int(client.samplerate)]
+
+    def note(now: int) -> None:
+        rate[0] = now
+        told.set()
+
+    client.set_samplerate_callback(note)
+    client.activate()
+    told.wait(_RATE_LIMIT_S)
+    client.deactivate()
+    return rate[0]
 
 
 def client_of(port: str) -> str:

@@ -30,6 +30,7 @@ from .jack_graph import (
     jack_module,
     open_client,
     ports_of,
+    rate_of,
 )
 from .latency import Latency
 
@@ -66,7 +67,7 @@ class JackRoute:
         self.pair = pair(self.source, self.sink)
         self.input_channels = self.wiring.input_channels
         self.output_channels = self.wiring.output_channels
-        self.sample_rate, self.block = int(client.samplerate), int(client.blocksize)
+        self.sample_rate, self.block = rate_of(client), int(client.blocksize)
         if sample_rate not in (None, self.sample_rate):
             raise DeviceError(
                 f"{self.pair} does not run at {sample_rate} Hz (JACK's server runs at "
@@ -87,7 +88,16 @@ class JackRoute:
         max_block: int,
     ) -> JackStream:
         """The stream, not started; see there."""
-        return JackStream(self._client, self.wiring, callback, fault, offline, delay, max_block)
+        return JackStream(
+            self._client,
+            self.wiring,
+            self.sample_rate,
+            callback,
+            fault,
+            offline,
+            delay,
+            max_block,
+        )
 
     def start(self, stream: JackStream) -> None:
         """Let the callbacks come. Raises DeviceError where the server refuses."""
@@ -139,7 +149,7 @@ def _wire(
 
 
 class JackStream:
-    """A stream as `open_duplex` has them, made of `client`, which has no ports yet.
+    """A stream as `open_duplex` has them, at `sample_rate` Hertz, made of a `client` without ports.
 
     `callback` gets each block, `fault` an exception outside of it. `offline` is told when the graph
     begins to freewheel, before the first such block, and when it ends. `delay()` is the latency
@@ -150,6 +160,7 @@ class JackStream:
         self,
         client: Any,
         wiring: JackWiring,
+        sample_rate: int,
         callback: Callback,
         fault: Callable[[Exception], None],
         offline: Callable[[bool], None],
@@ -165,7 +176,7 @@ class JackStream:
         self._outputs = [client.outports.register(f"out_{n + 1}") for n in range(width)]
         self._heard = np.zeros((max_block, count), np.float32)
         self._played = np.zeros((max_block, width), np.float32)
-        self._rate = client.samplerate
+        self._rate = sample_rate
         self._freewheeling = False
         self._xruns = self._xruns_passed_on = 0
         self._due: int | None = None  # the frame of JACK's clock at which the next block begins

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 from typing import Any
 
 import pytest
@@ -106,3 +107,23 @@ def test_without_jack_it_says_what_would_be_quicker(pipewire_server: Any, start_
     assert "input    pulse, ALSA" in live.text
     assert live.end() == 130
     assert "soloist" not in pipewire_server.pactl("list", "short", "sinks")
+
+
+def test_another_rate_while_it_plays(pipewire_server: Any, start_live: Any, soon: Any) -> None:
+    """Which jackd cannot have: silence, and then the same connections at the new rate."""
+    live = start_live(pipewire_server.through_jack, "--jack", "-c", "1")
+    live.wait_for("READY")
+    ends = ("speakers:monitor_FL", "soloist:in_1")
+    pipewire_server.run("pw-link", *ends)
+
+    def connected() -> bool:
+        return "soloist:in_1" in pipewire_server.run("pw-link", "-lo").out
+
+    assert soon(connected)
+    time.sleep(0.5)  # until it was noted
+    pipewire_server.run("pw-metadata", "-n", "settings", "0", "clock.force-rate", "44100")
+    live.wait_for("JACK's server now runs at 44100 Hz instead of 48000 Hz")
+    live.wait_for("audio is back, latency ")
+    assert soon(connected)
+    assert live.end() == 130
+    assert "samples at 44100 Hz" in live.text.partition("audio is back")[2]
