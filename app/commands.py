@@ -18,6 +18,7 @@ from .live import live
 from .queries import queries
 from .separate import separate
 from .train import train
+from .tune import tune
 from .virtual_cable import virtual_cable
 
 app = typer.Typer(
@@ -33,6 +34,7 @@ for command in (
     queries,
     info,
     bench,
+    tune,
     export,
     train,
     evaluate,

@@ -135,6 +135,9 @@ Tight = Annotated[
         "--tight", help="Windowed models: less delay, with little time to spare for windows."
     ),
 ]
+Threads = Annotated[
+    int, typer.Option("--threads", min=1, max=64, help="Of the network, on the CPU.")
+]
 Duration = Annotated[
     float | None, typer.Option("--duration", min=0.0, help="Seconds; else until q or Ctrl-C.")
 ]

@@ -124,4 +124,5 @@ KEYS = {
     "lookahead": Key("lookahead", _span, _SPAN),
     "tight": Key("tight", _flag, _SWITCH),
     "device": Key("device", _text, '"auto", "cpu" or "cuda"'),
+    "threads": Key("threads", _whole(1, 64), "1 to 64"),
 }

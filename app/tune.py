@@ -1,0 +1,265 @@
+"""`soloist tune`: the setting with the least delay that holds on this machine, as a preset."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+
+from ..benchmarks.misses import blocks_needed
+from ..benchmarks.tuning import (
+    Candidate,
+    Tried,
+    first_that_holds,
+    on_devices,
+    on_no_device,
+    server_block,
+    set_server_block,
+)
+from ..runtime.bundle import Bundle
+from ..runtime.errors import DeviceError, SoloistError
+from ..streaming.jack_graph import JackOptions
+from ..streaming.plan import LivePlan
+from . import presets, sound_system
+from .bench import numbers
+from .console import answer, emit_json, people, progress_bar, say
+from .live_options import (
+    BlockSize,
+    Channels,
+    InputDevice,
+    Jack,
+    LatencyHint,
+    OutputDevice,
+    SampleRate,
+    latency_hint,
+)
+from .options import SHIPPED, Device, Json, Keep, Linked, Model, Queries, Unwanted
+from .preset_keys import KEYS
+from .windows import Advance, Lookahead, in_frames
+from .words import asked_of
+
+
+def share(text: str) -> float:
+    """A probability between 0 and 1, both excluded."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 1e-9 <= value < 1.0:
+        raise typer.BadParameter(f"found {text!r}, expected a probability such as 1e-4")
+    return value
+
+
+def tune(
+    name: Annotated[
+        str, typer.Argument(metavar="[PRESET]", help="What to write: a name or a file.")
+    ] = "tuned",
+    misses: Annotated[
+        float,
+        typer.Option(
+            "--misses",
+            metavar="SHARE",
+            parser=share,
+            help="Of the blocks, those that may be missed.",
+        ),
+    ] = 1e-4,
+    seconds: Annotated[
+        float,
+        typer.Option(
+            "--seconds",
+            min=0.1,
+            help="How long a setting has to hold; longer where the share of misses takes longer to "
+            "tell.",
+        ),
+    ] = 60.0,
+    query: Queries = None,
+    unwanted: Unwanted = None,
+    keep: Keep = True,
+    linked: Linked = True,
+    model: Model = SHIPPED,
+    input_device: InputDevice = None,
+    output_device: OutputDevice = None,
+    jack: Jack = False,
+    block_size: BlockSize = 0,
+    server_blocks: Annotated[
+        Any,
+        typer.Option(
+            "--server-blocks",
+            metavar="N,...",
+            parser=numbers,
+            help="JACK: frames of a block to try, by giving them to the server, for all its "
+            "clients; it keeps those that are found, else its own.",
+        ),
+    ] = None,
+    sample_rate: SampleRate = None,
+    channels: Channels = None,
+    latency: LatencyHint = "low",
+    advance: Advance = None,
+    lookahead: Lookahead = None,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Find the setting with the least delay that holds here, and keep it for `soloist live`.
+
+    Settings are played from the least delay on, in turns with a client that only copies its input:
+    what that misses is the machine's own. The first whose misses are surely rare enough, or on a
+    machine that misses too many by itself are no more than the machine's, becomes the preset.
+    """
+    file = presets.prepare(name)
+    bundle = Bundle.open(model)
+    asked = asked_of(bundle, query, unwanted)
+    plan = LivePlan(
+        str(bundle.path),
+        mode="keep" if keep else "remove",
+        linked=linked,
+        device=device,
+        conditioning=asked.conditioning,
+        negatives=asked.negatives,
+        input_device=input_device,
+        output_device=output_device,
+        jack=JackOptions(jack),
+        sample_rate=sample_rate,
+        block_size=block_size,
+        channels=channels,
+        latency=latency_hint(latency),
+        advance=in_frames(advance, bundle.spec),
+        lookahead=in_frames(lookahead, bundle.spec),
+    )
+    wanted = (jack, server_blocks, input_device, output_device) != (False, None, None, None)
+    real = wanted or _has_devices()
+    if not real:
+        say("no audio device found: tuning the engine alone, with blocks that come at their pace")
+    with _server_kept(server_blocks) as keep_server:
+        tried = _try(_candidates(plan, real, server_blocks or ()), misses, seconds)
+        held = tried[-1].trial.verdict != "misses"
+        if held:
+            keep_server()
+    if held:
+        given = {
+            "model": model,
+            "query": query,
+            "unwanted": unwanted,
+            "keep": keep,
+            "linked": linked,
+            "jack": jack or None,
+            "sample_rate": sample_rate,
+            "channels": channels,
+            "lookahead": lookahead,
+            "device": device,
+        }
+        presets.save(file, _chosen(plan, tried[-1].candidate) | given)
+    if as_json:
+        emit_json(
+            {
+                "model": bundle.spec.name,
+                "devices": real,
+                "misses": misses,
+                "seconds": seconds,
+                "tried": [each.json() for each in tried],
+                "preset": str(file) if held else None,
+            }
+        )
+    if not held:
+        raise SoloistError(_failure(tried[-1]))
+    if not as_json:
+        answer.print(_conclusion(tried[-1], misses), markup=False)
+    say(f"written: {file}; play it with: soloist live {name}")
+
+
+@contextmanager
+def _server_kept(server_blocks: list[int] | None) -> Iterator[Callable[[], None]]:
+    """JACK's server has its own block size again afterwards, unless the function was called."""
+    before = server_block() if server_blocks else 0
+
+    def keep() -> None:
+        nonlocal before
+        before = 0
+
+    try:
+        yield keep
+    finally:
+        if before:
+            set_server_block(before)
+
+
+def _has_devices() -> bool:
+    try:
+        return bool(sound_system.ask()["devices"])
+    except DeviceError:
+        return False
+
+
+def _candidates(plan: LivePlan, real: bool, server_blocks: Sequence[int]) -> list[Candidate]:
+    threads = (1, 2) if (os.cpu_count() or 1) > 1 and plan.device != "cuda" else (1,)
+    if real:
+        say("looking at what the devices take")
+        found = on_devices(plan, threads, server_blocks, say)
+    else:
+        found = on_no_device(plan, threads)
+    if not found:
+        raise SoloistError("no setting can be played here; `soloist bench` says how fast it is")
+    return found
+
+
+def _try(candidates: Sequence[Candidate], misses: float, seconds: float) -> list[Tried]:
+    """Trials, told as they go."""
+    say(
+        f"{len(candidates)} settings, least delay first, for at least {seconds:g} s each; that at "
+        f"most {misses:g} of blocks are missed takes {blocks_needed(misses)} blocks to tell"
+    )
+    with progress_bar("playing") as moved:
+
+        def began(candidate: Candidate, length: float) -> Callable[[float], object]:
+            if not people.is_terminal:
+                say(f"{candidate.name}: {candidate.latency}, in turns for {length:.0f} s")
+            return moved
+
+        tried = first_that_holds(candidates, misses, seconds, began)
+    for each in tried:
+        say(
+            f"  {each.candidate.latency.ms:6.2f} ms  {each.candidate.name}: missed "
+            f"{each.trial.ours}, copying alone {each.trial.machine}: {each.trial.verdict}"
+        )
+    return tried
+
+
+def _chosen(asked: LivePlan, candidate: Candidate) -> dict[str, Any]:
+    """What the candidate stands for, by the parameter of `live`; all others are None."""
+    plan = candidate.plan
+    source, sink = candidate.ends
+    return {
+        **dict.fromkeys(key.parameter for key in KEYS.values()),
+        # By the names of those that were opened: indices move.
+        "input_device": source if asked.input_device is not None else None,
+        "output_device": sink if asked.output_device is not None else None,
+        "block_size": plan.block_size,
+        "latency": str(plan.latency),
+        "schedule": plan.schedule,
+        "threads": plan.threads,
+        "advance": plan.advance,
+        "tight": plan.budget == "measured",
+    }
+
+
+def _failure(last: Tried) -> str:
+    return (
+        f"no setting holds: {last.candidate.name} missed {last.trial.ours}, copying alone "
+        f"{last.trial.machine}; close other programs, ask for fewer sounds, or allow more --misses"
+    )
+
+
+def _conclusion(best: Tried, limit: float) -> str:
+    candidate, trial = best.candidate, best.trial
+    least = f"{candidate.name}: {candidate.latency}"
+    if trial.verdict == "holds":
+        return (
+            f"{least}; missed {trial.ours}, so at most {trial.ours.at_most():.2g} of blocks with a "
+            f"confidence of 95 %; copying alone missed {trial.machine}"
+        )
+    return (
+        f"{least}; missed {trial.ours}, copying alone {trial.machine}: this machine does not hold "
+        f"{limit:g} by itself, and Soloist misses no more than it does"
+    )

@@ -1,0 +1,126 @@
+"""Soloist beside a client that only copies, in turns on one server: blocks missed, delay added.
+
+    python -m soloist.benchmarks.pass_through [-i DEVICE -o DEVICE] [--seconds 60] [--turn 10]
+        [--threads 1] [--model solo] [--json]
+
+A machine misses blocks of the simplest client, too: Soloist's misses less that client's, in the
+same minutes, are Soloist's own. Both get `seconds` in turns, a turn's first second not counted.
+The delay is measured over JACK, from our own output to our own input: with the processor less
+without it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from ..runtime.errors import SoloistError
+from ..streaming.plan import LivePlan
+from .environment import environment, environment_line
+from .misses import Count, by_chance
+from .round_trip import measure, own_ports
+from .turns import copy_live, play_live
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure and print; the exit code, 2 where the devices cannot be used."""
+    options = _parse(arguments)
+    plan = LivePlan(
+        options.model,
+        device="cpu",
+        threads=options.threads,
+        input_device=options.input,
+        output_device=options.output,
+    )
+    try:
+        machine = environment()
+        found = compare(plan, options.seconds, options.turn)
+        if found.pop("jack"):
+            found["added_frames"] = measure(own_ports(plan)).added
+    except SoloistError as error:
+        print(f"soloist: {error}", file=sys.stderr)
+        return error.exit_code
+    if options.json:
+        print(json.dumps({"environment": machine, **found}, indent=1))
+    else:
+        print(environment_line(machine))
+        print(table(found))
+    return 0
+
+
+def compare(plan: LivePlan, seconds: float, turn: float) -> dict[str, Any]:
+    """Counts of both over so many seconds each, in turns; each begins every other time."""
+    clients = ["ours", "copying"]
+    played, report = play_live(plan, min(turn, seconds))
+    ours, copying = played, copy_live(plan, report, min(turn, seconds))
+    done = min(turn, seconds)
+    while done < seconds:
+        length = min(turn, seconds - done)
+        clients.reverse()
+        for client in clients:
+            if client == "ours":
+                played, report = play_live(plan, length)
+                ours += played
+            else:
+                copying += copy_live(plan, report, length)
+        done += length
+    meters, wiring = report.meters, report.wiring
+    assert meters is not None and wiring is not None
+    return {
+        "source": wiring.source,
+        "sink": wiring.sink,
+        "sample_rate": wiring.sample_rate,
+        "block": meters.block,
+        "jack": report.jack is not None,
+        "soloist": {"blocks": ours.blocks, "misses": ours.misses},
+        "copying": {"blocks": copying.blocks, "misses": copying.misses},
+        "by_chance": by_chance(ours, copying),
+        "compute_ms": {"p50": meters.process_p50_ms, "p99": meters.process_p99_ms},
+    }
+
+
+def table(found: dict[str, Any]) -> str:
+    """The same for people."""
+    ours, copying = Count(**found["soloist"]), Count(**found["copying"])
+    lines = [
+        f"{found['source']} to {found['sink']}: {found['sample_rate']} Hz, blocks of "
+        f"{found['block']} frames",
+        f"{'':<10}{'blocks':>8}{'missed':>8}{'of a million':>14}{'at most (95 %)':>16}",
+    ]
+    for name, count in (("Soloist", ours), ("copying", copying)):
+        lines.append(
+            f"{name:<10}{count.blocks:>8}{count.misses:>8}{1e6 * count.share:>14.0f}"
+            f"{1e6 * count.at_most():>16.0f}"
+        )
+    lines.append(
+        f"Soloist's own: {1e6 * (ours.share - copying.share):+.0f} of a million; as many more or "
+        f"further ones come by chance with a probability of {found['by_chance']:.2f}"
+    )
+    if "added_frames" in found:
+        added = found["added_frames"]
+        lines.append(
+            f"added latency, measured: {added:.2f} frames, "
+            f"{1000 * added / found['sample_rate']:.3f} ms"
+        )
+    compute = found["compute_ms"]
+    lines.append(f"a block of Soloist's: p50 {compute['p50']:.2f} ms, p99 {compute['p99']:.2f} ms")
+    return "\n".join(lines)
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m soloist.benchmarks.pass_through")
+    parser.add_argument("--model", default="solo", help="a shipped name or a bundle")
+    parser.add_argument("-i", "--input", default=None, help="a device, else the system's default")
+    parser.add_argument("-o", "--output", default=None, help="likewise")
+    parser.add_argument("--threads", type=int, default=1, help="of the network")
+    parser.add_argument("--seconds", type=float, default=60.0, help="of each")
+    parser.add_argument("--turn", type=float, default=10.0, help="seconds in a row")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
