@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..benchmarks.misses import blocks_needed
-from ..benchmarks.tuning import (
-    Candidate,
-    Tried,
-    first_that_holds,
-    on_devices,
-    on_no_device,
-    server_block,
-    set_server_block,
-)
 from ..runtime.bundle import Bundle
-from ..runtime.errors import DeviceError, SoloistError
+from ..runtime.errors import SoloistError
 from ..streaming.jack_graph import JackOptions
 from ..streaming.plan import LivePlan
-from . import presets, sound_system
+from . import presets
 from .bench import numbers
-from .console import answer, emit_json, people, progress_bar, say
+from .console import answer, emit_json, say
 from .live_options import (
     BlockSize,
     Channels,
@@ -40,6 +27,9 @@ from .options import SHIPPED, Device, Json, Keep, Linked, Model, Queries, Unwant
 from .preset_keys import KEYS
 from .windows import Advance, Lookahead, in_frames
 from .words import asked_of
+
+if TYPE_CHECKING:
+    from ..benchmarks.tuning import Candidate
 
 
 def share(text: str) -> float:
@@ -128,12 +118,15 @@ def tune(
         advance=in_frames(advance, bundle.spec),
         lookahead=in_frames(lookahead, bundle.spec),
     )
+    from . import tune_run as run  # here: what measures takes a while to load
+
     wanted = (jack, server_blocks, input_device, output_device) != (False, None, None, None)
-    real = wanted or _has_devices()
+    real = wanted or run.has_devices()
     if not real:
         say("no audio device found: tuning the engine alone, with blocks that come at their pace")
-    with _server_kept(server_blocks) as keep_server:
-        tried = _try(_candidates(plan, real, server_blocks or ()), misses, seconds)
+    with run.server_kept(server_blocks) as keep_server:
+        candidates = run.candidates(plan, real, server_blocks or ())
+        tried = run.try_out(candidates, misses, seconds)
         held = tried[-1].trial.verdict != "misses"
         if held:
             keep_server()
@@ -163,67 +156,10 @@ def tune(
             }
         )
     if not held:
-        raise SoloistError(_failure(tried[-1]))
+        raise SoloistError(run.failure(tried[-1]))
     if not as_json:
-        answer.print(_conclusion(tried[-1], misses), markup=False)
+        answer.print(run.conclusion(tried[-1], misses), markup=False)
     say(f"written: {file}; play it with: soloist live {name}")
-
-
-@contextmanager
-def _server_kept(server_blocks: list[int] | None) -> Iterator[Callable[[], None]]:
-    """JACK's server has its own block size again afterwards, unless the function was called."""
-    before = server_block() if server_blocks else 0
-
-    def keep() -> None:
-        nonlocal before
-        before = 0
-
-    try:
-        yield keep
-    finally:
-        if before:
-            set_server_block(before)
-
-
-def _has_devices() -> bool:
-    try:
-        return bool(sound_system.ask()["devices"])
-    except DeviceError:
-        return False
-
-
-def _candidates(plan: LivePlan, real: bool, server_blocks: Sequence[int]) -> list[Candidate]:
-    threads = (1, 2) if (os.cpu_count() or 1) > 1 and plan.device != "cuda" else (1,)
-    if real:
-        say("looking at what the devices take")
-        found = on_devices(plan, threads, server_blocks, say)
-    else:
-        found = on_no_device(plan, threads)
-    if not found:
-        raise SoloistError("no setting can be played here; `soloist bench` says how fast it is")
-    return found
-
-
-def _try(candidates: Sequence[Candidate], misses: float, seconds: float) -> list[Tried]:
-    """Trials, told as they go."""
-    say(
-        f"{len(candidates)} settings, least delay first, for at least {seconds:g} s each; that at "
-        f"most {misses:g} of blocks are missed takes {blocks_needed(misses)} blocks to tell"
-    )
-    with progress_bar("playing") as moved:
-
-        def began(candidate: Candidate, length: float) -> Callable[[float], object]:
-            if not people.is_terminal:
-                say(f"{candidate.name}: {candidate.latency}, in turns for {length:.0f} s")
-            return moved
-
-        tried = first_that_holds(candidates, misses, seconds, began)
-    for each in tried:
-        say(
-            f"  {each.candidate.latency.ms:6.2f} ms  {each.candidate.name}: missed "
-            f"{each.trial.ours}, copying alone {each.trial.machine}: {each.trial.verdict}"
-        )
-    return tried
 
 
 def _chosen(asked: LivePlan, candidate: Candidate) -> dict[str, Any]:
@@ -242,24 +178,3 @@ def _chosen(asked: LivePlan, candidate: Candidate) -> dict[str, Any]:
         "advance": plan.advance,
         "tight": plan.budget == "measured",
     }
-
-
-def _failure(last: Tried) -> str:
-    return (
-        f"no setting holds: {last.candidate.name} missed {last.trial.ours}, copying alone "
-        f"{last.trial.machine}; close other programs, ask for fewer sounds, or allow more --misses"
-    )
-
-
-def _conclusion(best: Tried, limit: float) -> str:
-    candidate, trial = best.candidate, best.trial
-    least = f"{candidate.name}: {candidate.latency}"
-    if trial.verdict == "holds":
-        return (
-            f"{least}; missed {trial.ours}, so at most {trial.ours.at_most():.2g} of blocks with a "
-            f"confidence of 95 %; copying alone missed {trial.machine}"
-        )
-    return (
-        f"{least}; missed {trial.ours}, copying alone {trial.machine}: this machine does not hold "
-        f"{limit:g} by itself, and Soloist misses no more than it does"
-    )

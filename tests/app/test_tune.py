@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from soloist.app import tune as command
+from soloist.app import tune_run
 from soloist.benchmarks import tuning
 from soloist.benchmarks.misses import Count
 from soloist.benchmarks.tuning import Candidate, first_that_holds, on_no_device, seconds_for
@@ -23,7 +23,7 @@ Run = Callable[..., Any]
 
 @pytest.fixture
 def no_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command, "_has_devices", lambda: False)
+    monkeypatch.setattr(tune_run, "has_devices", lambda: False)
 
 
 def candidate(block: int, misses: float) -> Candidate:
@@ -95,7 +95,7 @@ def test_it_writes_a_preset_of_what_it_found(
 def test_where_nothing_holds_no_preset_is_written(
     soloist: Run, toy: str, no_device: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(command, "on_no_device", lambda *_: [candidate(64, 0.5)])
+    monkeypatch.setattr(tune_run, "on_no_device", lambda *_: [candidate(64, 0.5)])
     file = tmp_path / "quick.toml"
     run = soloist("tune", file, "-m", toy, "--seconds", "0.1")
     assert run.code == 2
@@ -109,7 +109,7 @@ def test_ctrl_c_leaves_no_preset(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(command, "first_that_holds", interrupted)
+    monkeypatch.setattr(tune_run, "first_that_holds", interrupted)
     file = tmp_path / "quick.toml"
     assert soloist("tune", file, "-m", toy).code == 130
     assert not list(tmp_path.iterdir()) or not file.exists()
