@@ -17,7 +17,8 @@ from typing import Any
 
 from .. import __version__, runtime
 from ..runtime.bundle import Bundle
-from ..runtime.errors import SoloistError
+from ..runtime.errors import DeviceError, SoloistError
+from ..streaming import pulse, virtual_cable
 from ..streaming.budget import LatencyBudget
 from ..streaming.devices import Device
 from ..streaming.processor import Processor
@@ -157,6 +158,31 @@ def _audio() -> Findings:
     return found
 
 
+def _sound_server() -> Findings:
+    """PulseAudio or PipeWire, where --virtual-mic and its like have their devices."""
+    if not sys.platform.startswith("linux"):
+        return Findings({"name": "the system's own"})
+    try:
+        server, ends = pulse.server(), virtual_cable.look()
+    except DeviceError as error:  # fine with JACK, or ALSA alone
+        return Findings({"name": f"none: {error}"})
+    found = Findings(
+        {
+            "name": server.name,
+            "default source": server.default_source,
+            "default sink": server.default_sink,
+            "virtual cable": [f"{end.name} {end.state}" for end in ends],
+        }
+    )
+    for end in ends:
+        if end.left_behind:
+            found.problems.append(
+                f"sound server: the virtual {end.name} was {end.state}; `soloist virtual-cable "
+                "remove` clears it away"
+            )
+    return found
+
+
 def _models() -> Findings:
     facts: dict[str, Any] = {}
     for file in sorted([*_RUNTIME.glob("models/*.onnx"), *_RUNTIME.glob("encoders/*.onnx")]):
@@ -208,6 +234,7 @@ PARTS: dict[str, Callable[[], Findings]] = {
     "machine": _machine,
     "rights": _rights,
     "audio": _audio,
+    "sound server": _sound_server,
     "models": _models,
     "network": _network,
     "files": _files,

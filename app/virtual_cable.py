@@ -99,7 +99,7 @@ def status(as_json: Json = False) -> int:
     say(f"virtual cable on {server.name}")
     for end in ends:
         device, purpose = _PURPOSE[end.name]
-        say(f"  {device:<12}  {_state(end)}; {purpose}")
+        say(f"  {device:<12}  {end.state}; {purpose}")
     return 0
 
 
@@ -120,18 +120,8 @@ def _facts(end: End) -> dict[str, Any]:
     return {
         "name": end.name,
         "device": _PURPOSE[end.name][0],
-        "state": _state(end),
+        "state": end.state,
         "kept_by": USER if end.keeper == USER else end.process,
         "parts": end.parts,
         "modules": end.modules,
     }
-
-
-def _state(end: End) -> str:
-    if not end.modules:
-        return "not there"
-    if end.left_behind:
-        return "left behind by a crash"
-    if not end.whole:
-        return "there in part"
-    return "there" if end.process is None else f"there while process {end.process} runs"

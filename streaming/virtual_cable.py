@@ -88,6 +88,17 @@ class End:
         return self.keeper not in ("", USER) and not _alive(self.keeper)
 
     @property
+    def state(self) -> str:
+        """The same for people."""
+        if not self.modules:
+            return "not there"
+        if self.left_behind:
+            return "left behind by a crash"
+        if not self.whole:
+            return "there in part"
+        return "there" if self.process is None else f"there while process {self.process} runs"
+
+    @property
     def process(self) -> int | None:
         """The number of the process that keeps it and still runs."""
         if self.keeper in ("", USER) or self.left_behind:

@@ -101,6 +101,12 @@ def test_what_a_crash_leaves_is_cleared_away(desktop: Any) -> None:
         crashing.wait()
         crashing.stdout.close()
     assert states(desktop)[0] == "left behind by a crash"
+    report = json.loads(desktop.soloist("diagnostics", "--json").out)
+    assert report["sound server"]["default source"] == "desk"
+    assert (
+        "sound server: the virtual microphone was left behind by a crash; "
+        "`soloist virtual-cable remove` clears it away"
+    ) in report["problems"]
     made = told(desktop, "create")["ends"]
     assert [end["kept_by"] for end in made] == ["user", "user"]
     assert names(desktop, "sources").count("soloist-mic") == 1
