@@ -15,8 +15,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -163,21 +162,6 @@ def remove(name: EndName) -> bool:
         )
     _unload(end)
     return bool(end.modules)
-
-
-@contextmanager
-def kept(names: list[EndName]) -> Iterator[None]:
-    """The ends are there within it, and afterwards those that the user keeps."""
-    made: list[EndName] = []
-    try:
-        for name in names:
-            if create(name, this_process()):
-                made.append(name)
-        yield
-    finally:
-        for name in made:
-            with suppress(DeviceError):  # the server is gone, and they with it
-                remove(name)
 
 
 def this_process() -> str:
