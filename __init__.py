@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .runtime.spec import Spec
     from .streaming.chain import Change
     from .streaming.files import read_audio, write_audio
-    from .streaming.live import LiveStream
+    from .streaming.live.stream import LiveStream
     from .streaming.offline import separate_array
     from .streaming.processor import Processor
     from .streaming.separator import Separator
@@ -49,7 +49,7 @@ __all__ = [
 _HOME = {
     "Bundle": ".runtime.bundle",
     "Change": ".streaming.chain",
-    "LiveStream": ".streaming.live",
+    "LiveStream": ".streaming.live.stream",
     "Processor": ".streaming.processor",
     "Separator": ".streaming.separator",
     "Session": ".runtime.session",

@@ -17,7 +17,7 @@ from ..benchmarks.results import Run, read_run
 from ..benchmarks.statistics import PERCENTILES
 from ..runtime.bundle import Bundle
 from ..runtime.errors import SoloistError
-from ..streaming.plan import LivePlan
+from ..streaming.live.plan import LivePlan
 from .bench_view import show
 from .console import emit_json, say, to_json
 from .live_options import InputDevice, OutputDevice

@@ -16,9 +16,9 @@ from ..runtime.bundle import Bundle
 from ..runtime.errors import SoloistError
 from ..runtime.queries import conditioning_for
 from ..separators.encoders import load_encoder
-from ..streaming.budget import LatencyBudget
 from ..streaming.files import read_audio, write_together
 from ..streaming.latency import Latency
+from ..streaming.live.budget import LatencyBudget
 from ..streaming.processor import Processor
 from ..training.metrics import si_sdr
 from .console import emit_json, say

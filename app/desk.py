@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from ..streaming.live.plan import LivePlan
 from ..streaming.parameters import LOUDEST_DB, SILENT_DB
-from ..streaming.plan import LivePlan
 from ..streaming.settings import Settings
 
 REST = "the rest"

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from rich.table import Table
 from rich.text import Text
 
-from ..streaming.devices import list_devices
+from ..streaming.live.devices import list_devices
 from .console import answer, emit_json, say
 from .options import Json
 

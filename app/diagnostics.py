@@ -18,9 +18,9 @@ from typing import Any
 from .. import __version__, runtime
 from ..runtime.bundle import Bundle
 from ..runtime.errors import DeviceError, SoloistError
-from ..streaming import pulse, virtual_cable
-from ..streaming.budget import LatencyBudget
-from ..streaming.devices import Device
+from ..streaming.live import pulse, virtual_cable
+from ..streaming.live.budget import LatencyBudget
+from ..streaming.live.devices import Device
 from ..streaming.processor import Processor
 from . import last_session, presets, sound_system
 from .console import emit_json

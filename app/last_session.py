@@ -18,7 +18,7 @@ import typer
 from .. import __version__
 from ..runtime.errors import SoloistError
 from ..runtime.replacing import replacing
-from ..streaming.report import Report
+from ..streaming.live.report import Report
 from .console import to_json
 
 

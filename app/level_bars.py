@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from rich.text import Text
 
-from ..streaming.levels import Level, decibels
+from ..streaming.live.levels import Level, decibels
 
 FLOOR_DB = -60.0
 HOLD_S = 2.0

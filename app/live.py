@@ -18,11 +18,11 @@ import typer
 
 from ..runtime.bundle import Bundle
 from ..runtime.errors import DeviceError, DeviceLost
-from ..streaming.jack_graph import JackOptions
-from ..streaming.plan import LivePlan
-from ..streaming.process import LiveProcess
-from ..streaming.recorder import INPUT, RESIDUAL, RecordingPlan
-from ..streaming.report import Report
+from ..streaming.live.jack_graph import JackOptions
+from ..streaming.live.plan import LivePlan
+from ..streaming.live.process import LiveProcess
+from ..streaming.live.recorder import INPUT, RESIDUAL, RecordingPlan
+from ..streaming.live.report import Report
 from . import last_session, presets
 from .console import say
 from .desk import Desk

@@ -15,9 +15,9 @@ from typing import Any
 
 from .. import __version__
 from ..runtime.errors import SoloistError
-from ..streaming.budget import LatencyBudget
-from ..streaming.levels import Level, Levels, decibels
-from ..streaming.report import Report
+from ..streaming.live.budget import LatencyBudget
+from ..streaming.live.levels import Level, Levels, decibels
+from ..streaming.live.report import Report
 from .console import finite
 from .live_view import Event, Lines
 

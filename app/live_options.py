@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from ..runtime.errors import DeviceError
-from ..streaming.live import Scheduling
-from ..streaming.recorder import Format
+from ..streaming.live.recorder import Format
+from ..streaming.live.stream import Scheduling
 from . import presets
 from .devices import devices
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 from rich.text import Text
 
-from ..streaming.budget import LatencyBudget
 from ..streaming.counters import Counters
-from ..streaming.meters import Meters
-from ..streaming.recorder import Recorded
-from ..streaming.report import Report, Wiring
+from ..streaming.live.budget import LatencyBudget
+from ..streaming.live.meters import Meters
+from ..streaming.live.recorder import Recorded
+from ..streaming.live.report import Report, Wiring
 from .desk import Strip
 from .level_bars import Glyphs, Shown, bar, number, scale
 

@@ -18,8 +18,8 @@ from rich.control import Control
 from rich.segment import ControlType
 from rich.text import Text
 
-from ..streaming.levels import Level
-from ..streaming.report import Report
+from ..streaming.live.levels import Level
+from ..streaming.live.report import Report
 from .console import people, say
 from .desk import Desk
 from .keys import Keys, keyboard

@@ -10,11 +10,11 @@ from __future__ import annotations
 import time
 from typing import Any, Literal, Protocol, TypeVar
 
-from ..streaming.budget import LatencyBudget
-from ..streaming.levels import decibels
-from ..streaming.meters import Meters
-from ..streaming.recorder import Recorded
-from ..streaming.report import Report
+from ..streaming.live.budget import LatencyBudget
+from ..streaming.live.levels import decibels
+from ..streaming.live.meters import Meters
+from ..streaming.live.recorder import Recorded
+from ..streaming.live.report import Report
 from .console import say
 
 Event = Literal["device-lost", "audio-back", "latency-changed", "recording-ended"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..benchmarks.round_trip import SWEEPS, LoopbackReport, measure
-from ..streaming.plan import LivePlan
+from ..streaming.live.plan import LivePlan
 from .console import answer, emit_json, progress_bar, say, to_json
 from .outputs import write_text
 

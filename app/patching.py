@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ..runtime.errors import DeviceError
-from ..streaming import pulse, virtual_cable
-from ..streaming.devices import Device, choose_device, meant
-from ..streaming.virtual_cable import FEED, MICROPHONE, SINK, EndName
+from ..streaming.live import pulse, virtual_cable
+from ..streaming.live.devices import Device, choose_device, meant
+from ..streaming.live.virtual_cable import FEED, MICROPHONE, SINK, EndName
 from . import sound_system
 from .console import say
 

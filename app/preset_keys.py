@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, get_args
 
 import typer
 
-from ..streaming.live import Scheduling
+from ..streaming.live.stream import Scheduling
 from .options import GAIN
 from .windows import span
 

@@ -13,9 +13,9 @@ import typer
 from ..runtime.bundle import Bundle
 from ..runtime.errors import SoloistError
 from ..streaming.files import Recording, Samples, read_audio, write_together
+from ..streaming.live.recorder import RESIDUAL
 from ..streaming.offline import separate_array
 from ..streaming.processor import Processor
-from ..streaming.recorder import RESIDUAL
 from .console import progress_bar, say
 from .offline import mix_of, open_offline, stems_of
 from .options import (

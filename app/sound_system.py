@@ -12,7 +12,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ..runtime.errors import DeviceError, SoloistError
-from ..streaming.devices import list_devices, portaudio
+from ..streaming.live.devices import list_devices, portaudio
 
 # An idle system answers in half a second, one with many virtual devices in two.
 _PATIENCE_S = 15.0

@@ -8,8 +8,8 @@ import typer
 
 from ..runtime.bundle import Bundle
 from ..runtime.errors import SoloistError
-from ..streaming.jack_graph import JackOptions
-from ..streaming.plan import LivePlan
+from ..streaming.live.jack_graph import JackOptions
+from ..streaming.live.plan import LivePlan
 from . import presets
 from .bench import numbers
 from .console import answer, emit_json, say

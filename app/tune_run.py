@@ -17,7 +17,7 @@ from ..benchmarks.tuning import (
     set_server_block,
 )
 from ..runtime.errors import DeviceError, SoloistError
-from ..streaming.plan import LivePlan
+from ..streaming.live.plan import LivePlan
 from . import sound_system
 from .console import people, progress_bar, say
 

@@ -9,8 +9,8 @@ from typing import Any
 import typer
 
 from ..runtime.errors import DeviceError
-from ..streaming import pulse
-from ..streaming.virtual_cable import (
+from ..streaming.live import pulse
+from ..streaming.live.virtual_cable import (
     ENDS,
     MICROPHONE,
     SINK,

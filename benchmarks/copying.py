@@ -16,10 +16,10 @@ import time
 from typing import Any, Self
 
 from ..runtime.errors import DeviceLost
-from ..streaming.devices import find_device
-from ..streaming.duplex import open_duplex
-from ..streaming.jack_graph import client_of, jack_module
-from ..streaming.report import Report
+from ..streaming.live.devices import find_device
+from ..streaming.live.duplex import open_duplex
+from ..streaming.live.jack_graph import client_of, jack_module
+from ..streaming.live.report import Report
 from .misses import Count
 
 _START_LIMIT_S = 20.0

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..streaming.clock_bridge import ClockBridge
+from ..streaming.live.clock_bridge import ClockBridge
 from .environment import environment, environment_line
 
 RATE = 48_000

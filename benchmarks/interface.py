@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from ..streaming.meters import Meters
-from ..streaming.plan import LivePlan
-from ..streaming.process import LiveProcess
+from ..streaming.live.meters import Meters
+from ..streaming.live.plan import LivePlan
+from ..streaming.live.process import LiveProcess
 from .environment import environment, environment_line
 
 WAYS = tuple((where, busy) for busy in (False, True) for where in ("same process", "its own"))

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from ..streaming.levels import LevelMeter
+from ..streaming.live.levels import LevelMeter
 from .environment import environment, environment_line
 
 BLOCK, CHANNELS, STEMS, RATE = 128, 2, 2, 48_000

@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 
 from ..runtime.bundle import Bundle
 from ..runtime.errors import DeviceError, SoloistError
-from ..streaming.plan import LivePlan
-from ..streaming.process import LiveProcess
+from ..streaming.live.plan import LivePlan
+from ..streaming.live.process import LiveProcess
 from .environment import environment, environment_line
 
 Samples = NDArray[np.float32]

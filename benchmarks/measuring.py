@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..runtime.errors import SoloistError, TooSlowError
-from ..streaming.quiet import Quiet
+from ..streaming.live.quiet import Quiet
 from .hops import Player, Turn, nothing, play
 from .results import Measurement
 from .stages import share_out

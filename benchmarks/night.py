@@ -23,11 +23,11 @@ from numpy.typing import NDArray
 from ..runtime.bundle import Bundle
 from ..runtime.queries import conditioning_for
 from ..runtime.session import PassThroughSession
-from ..streaming.devices import instead_of_portaudio
-from ..streaming.live import LiveStream
+from ..streaming.live.devices import instead_of_portaudio
+from ..streaming.live.report import Page
+from ..streaming.live.simulation import SimulatedDevice, Simulation
+from ..streaming.live.stream import LiveStream
 from ..streaming.processor import Processor
-from ..streaming.report import Page
-from ..streaming.simulation import SimulatedDevice, Simulation
 from .environment import environment, environment_line
 from .soak import TENTHS, WORDS, change, given, recording, resident_mb, slope
 
@@ -37,7 +37,7 @@ TURN_S = 5.0  # between other words and gains
 LISTEN_TURNS = 12  # every so many turns, bypass for as long as one lasts
 COMPARED = 1024  # samples that must agree to the bit at one delay
 LONGEST_DELAY = 1024
-_TICK_S = 0.06  # how often the stream is watched, as in `streaming.child`
+_TICK_S = 0.06  # how often the stream is watched, as in `streaming.live.child`
 
 
 @dataclass(frozen=True)

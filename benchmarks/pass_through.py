@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..runtime.errors import SoloistError
-from ..streaming.plan import LivePlan
+from ..streaming.live.plan import LivePlan
 from .environment import environment, environment_line
 from .misses import Count, by_chance
 from .round_trip import measure, own_ports

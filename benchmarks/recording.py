@@ -16,9 +16,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..streaming.plan import LivePlan
-from ..streaming.recorder import RecordingPlan
-from ..streaming.tape import Tape
+from ..streaming.live.plan import LivePlan
+from ..streaming.live.recorder import RecordingPlan
+from ..streaming.live.tape import Tape
 from .environment import environment, environment_line
 from .interface import play, total
 

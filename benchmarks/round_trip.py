@@ -21,15 +21,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..runtime.errors import DeviceError
-from ..streaming.budget import LatencyBudget
 from ..streaming.chain import Change
-from ..streaming.jack_graph import HOST_API, JackOptions, JackWiring
-from ..streaming.levels import decibels
-from ..streaming.live import LiveStream
-from ..streaming.meters import Meters
-from ..streaming.plan import LivePlan
+from ..streaming.live.budget import LatencyBudget
+from ..streaming.live.jack_graph import HOST_API, JackOptions, JackWiring
+from ..streaming.live.levels import decibels
+from ..streaming.live.meters import Meters
+from ..streaming.live.plan import LivePlan
+from ..streaming.live.report import Wiring
+from ..streaming.live.stream import LiveStream
 from ..streaming.processor import Processor
-from ..streaming.report import Wiring
 from .probe import Probe, RoundTrip, listen
 
 Samples = NDArray[np.float32]

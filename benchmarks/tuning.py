@@ -10,11 +10,11 @@ from typing import Any
 
 from ..runtime.bundle import Bundle
 from ..runtime.errors import BundleError, DeviceError, SoloistError, TooSlowError
-from ..streaming.jack_graph import jack_module, open_client
 from ..streaming.latency import Latency
-from ..streaming.plan import LivePlan
+from ..streaming.live.jack_graph import jack_module, open_client
+from ..streaming.live.plan import LivePlan
+from ..streaming.live.report import Report
 from ..streaming.processor import Processor
-from ..streaming.report import Report
 from .misses import Count, Trial, blocks_needed, try_out
 from .turns import SETTLE_S, copy_live, copy_paced, play_live, play_paced
 

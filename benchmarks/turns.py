@@ -10,10 +10,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..streaming.plan import LivePlan
-from ..streaming.process import LiveProcess
+from ..streaming.live.plan import LivePlan
+from ..streaming.live.process import LiveProcess
+from ..streaming.live.report import Report
 from ..streaming.processor import Processor
-from ..streaming.report import Report
 from .copying import Copying
 from .hops import play
 from .measuring import quiet

@@ -52,6 +52,11 @@ def test_folders_import_each_other_relatively() -> None:
             assert not [n for n in names if n.split(".")[0] == "soloist"], path
 
 
+def test_the_engine_knows_no_device() -> None:
+    for path in (ROOT / "streaming").glob("*.py"):
+        assert "from .live" not in path.read_text("utf-8"), path
+
+
 def test_no_conftest_and_no_package_where_pytest_would_trip() -> None:
     assert not (ROOT / "conftest.py").exists()
     assert not list((ROOT / "tests").rglob("__init__.py"))

@@ -8,7 +8,7 @@ from typing import Literal
 import pytest
 
 from soloist.app.desk import Desk
-from soloist.streaming.plan import LivePlan
+from soloist.streaming.live.plan import LivePlan
 
 Sent = list[Mapping[str, float]]
 

@@ -17,11 +17,11 @@ import soloist as package
 from soloist.app import diagnostics as module
 from soloist.app import last_session, sound_system
 from soloist.runtime.errors import DeviceError, DeviceLost
-from soloist.streaming.budget import LatencyBudget
 from soloist.streaming.counters import Counters
 from soloist.streaming.latency import Latency
-from soloist.streaming.meters import MeterBoard
-from soloist.streaming.report import Report, Wiring
+from soloist.streaming.live.budget import LatencyBudget
+from soloist.streaming.live.meters import MeterBoard
+from soloist.streaming.live.report import Report, Wiring
 
 Run = Callable[..., Any]
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from soloist.app.level_bars import ASCII, COLOURED, COLOURLESS, Meter, Shown, bar, number, scale
-from soloist.streaming.levels import Level
+from soloist.streaming.live.levels import Level
 
 SILENCE = -math.inf
 

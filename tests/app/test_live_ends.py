@@ -13,13 +13,13 @@ import pytest
 
 from soloist.app import live as module
 from soloist.runtime.errors import DeviceError, DeviceLost, ProcessFault
-from soloist.streaming.budget import LatencyBudget
 from soloist.streaming.counters import Counters
 from soloist.streaming.latency import Latency
-from soloist.streaming.levels import LevelMeter
-from soloist.streaming.meters import MeterBoard
-from soloist.streaming.recorder import Recorded
-from soloist.streaming.report import Report, Wiring
+from soloist.streaming.live.budget import LatencyBudget
+from soloist.streaming.live.levels import LevelMeter
+from soloist.streaming.live.meters import MeterBoard
+from soloist.streaming.live.recorder import Recorded
+from soloist.streaming.live.report import Report, Wiring
 
 Run = Callable[..., Any]
 Install = Callable[..., list[str]]

@@ -13,13 +13,13 @@ import pytest
 from soloist.app import live_events as module
 from soloist.app.live_events import EventLines
 from soloist.runtime.errors import DeviceError
-from soloist.streaming.budget import LatencyBudget
 from soloist.streaming.counters import Counters
 from soloist.streaming.latency import Latency
-from soloist.streaming.levels import Level, Levels
-from soloist.streaming.meters import MeterBoard
-from soloist.streaming.recorder import Recorded
-from soloist.streaming.report import Report, Wiring
+from soloist.streaming.live.budget import LatencyBudget
+from soloist.streaming.live.levels import Level, Levels
+from soloist.streaming.live.meters import MeterBoard
+from soloist.streaming.live.recorder import Recorded
+from soloist.streaming.live.report import Report, Wiring
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "live-events.schema.json"
 VALIDATOR = jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text("utf-8")))

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from soloist.app.desk import Strip
 from soloist.app.level_bars import ASCII, Shown
 from soloist.app.live_screen import Scene, clock, draw
-from soloist.streaming.budget import LatencyBudget
 from soloist.streaming.counters import Counters
 from soloist.streaming.latency import Latency
-from soloist.streaming.meters import Meters
-from soloist.streaming.recorder import Recorded
-from soloist.streaming.report import Report, Wiring
+from soloist.streaming.live.budget import LatencyBudget
+from soloist.streaming.live.meters import Meters
+from soloist.streaming.live.recorder import Recorded
+from soloist.streaming.live.report import Report, Wiring
 
 METERS = Meters(
     block=128,

@@ -8,7 +8,7 @@ import pytest
 from soloist.app import sound_system
 from soloist.app.patching import Wanted, patched
 from soloist.runtime.errors import DeviceError
-from soloist.streaming import pulse
+from soloist.streaming.live import pulse
 
 
 def device(index: int, name: str, inputs: int, outputs: int, default: bool = False) -> Any:

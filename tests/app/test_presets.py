@@ -18,13 +18,13 @@ from soloist.app import live as live_module
 from soloist.app import presets
 from soloist.app.preset_keys import KEYS
 from soloist.runtime.errors import DeviceError
-from soloist.streaming.budget import LatencyBudget
 from soloist.streaming.counters import Counters
-from soloist.streaming.jack_graph import JackOptions
 from soloist.streaming.latency import Latency
-from soloist.streaming.meters import MeterBoard
-from soloist.streaming.plan import LivePlan
-from soloist.streaming.report import Report, Wiring
+from soloist.streaming.live.budget import LatencyBudget
+from soloist.streaming.live.jack_graph import JackOptions
+from soloist.streaming.live.meters import MeterBoard
+from soloist.streaming.live.plan import LivePlan
+from soloist.streaming.live.report import Report, Wiring
 
 Run = Callable[..., Any]
 

@@ -16,7 +16,7 @@ from soloist.benchmarks.misses import Count
 from soloist.benchmarks.tuning import Candidate, first_that_holds, on_no_device, seconds_for
 from soloist.runtime.bundle import Bundle
 from soloist.streaming.latency import Latency
-from soloist.streaming.plan import LivePlan
+from soloist.streaming.live.plan import LivePlan
 
 Run = Callable[..., Any]
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from soloist.benchmarks import interface
-from soloist.streaming.meters import MeterBoard
+from soloist.streaming.live.meters import MeterBoard
 
 
 @pytest.fixture

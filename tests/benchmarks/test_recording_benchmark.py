@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from soloist.benchmarks import recording
-from soloist.streaming.plan import LivePlan
+from soloist.streaming.live.plan import LivePlan
 
 
 @pytest.fixture

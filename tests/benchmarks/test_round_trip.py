@@ -14,8 +14,8 @@ import pytest
 
 from soloist.benchmarks.round_trip import measure
 from soloist.runtime.errors import DeviceError
-from soloist.streaming.live import LiveStream
-from soloist.streaming.plan import LivePlan
+from soloist.streaming.live.plan import LivePlan
+from soloist.streaming.live.stream import LiveStream
 
 BLOCK = 128
 Loop = Callable[..., LivePlan]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from soloist.runtime.session import PassThroughSession, Session
 from soloist.runtime.spec import Spec
 from soloist.streaming.chain import Change
-from soloist.streaming.levels import LevelMeter
+from soloist.streaming.live.levels import LevelMeter
 from soloist.streaming.processor import Outputs, Processor
 
 Audio = NDArray[np.float32]

@@ -27,7 +27,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from soloist.streaming.plan import LivePlan
+from soloist.streaming.live.plan import LivePlan
 
 Audio = NDArray[np.float32]
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from soloist.runtime.errors import DeviceError
-from soloist.streaming.devices import (
+from soloist.streaming.live.devices import (
     Device,
     Kind,
     choose_device,

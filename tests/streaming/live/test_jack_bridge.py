@@ -20,8 +20,8 @@ PROGRAM = """
 import json, time
 import jack, numpy as np
 from scipy.signal import correlate
-from soloist.streaming import duplex
-from soloist.streaming.devices import find_device
+from soloist.streaming.live import duplex
+from soloist.streaming.live.devices import find_device
 
 played = np.random.default_rng(1).uniform(-0.5, 0.5, 48000 * 4).astype(np.float32)
 recorded = np.zeros_like(played)

@@ -176,8 +176,8 @@ OVERLOAD = """
 import json, sys, time
 from soloist.runtime.bundle import Bundle
 from soloist.runtime.session import PassThroughSession
-from soloist.streaming.live import LiveStream
-from soloist.streaming.jack_graph import JackOptions
+from soloist.streaming.live.stream import LiveStream
+from soloist.streaming.live.jack_graph import JackOptions
 from soloist.streaming.processor import Processor
 
 class Slow(PassThroughSession):

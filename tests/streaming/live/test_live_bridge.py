@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from soloist.app.live_view import print_header
 from soloist.runtime.errors import DeviceError, DeviceLost
 from soloist.runtime.session import PassThroughSession
-from soloist.streaming import duplex as module
-from soloist.streaming import live as live_module
-from soloist.streaming.devices import Device
-from soloist.streaming.duplex import BridgedStream, one_clock
-from soloist.streaming.live import LiveStream
+from soloist.streaming.live import duplex as module
+from soloist.streaming.live import stream as live_module
+from soloist.streaming.live.devices import Device
+from soloist.streaming.live.duplex import BridgedStream, one_clock
+from soloist.streaming.live.stream import LiveStream
 from soloist.streaming.processor import Processor
 
 HOP, RATE = 128, 48_000

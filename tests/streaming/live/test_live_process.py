@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 
 from soloist.runtime.errors import DeviceError, DeviceLost, ProcessFault, SoloistError
-from soloist.streaming import process as module
-from soloist.streaming.levels import Levels
-from soloist.streaming.plan import LivePlan
-from soloist.streaming.process import LiveProcess
-from soloist.streaming.report import Page, Report
+from soloist.streaming.live import process as module
+from soloist.streaming.live.levels import Levels
+from soloist.streaming.live.plan import LivePlan
+from soloist.streaming.live.process import LiveProcess
+from soloist.streaming.live.report import Page, Report
 
 Start = Callable[..., tuple[LiveProcess, Report]]
 
@@ -138,7 +138,7 @@ def test_it_starts_again(start: Start, plan: LivePlan) -> None:
 def test_it_does_not_outlive_its_parent(plan: LivePlan) -> None:
     program = (
         "import pickle, sys, time\n"
-        "from soloist.streaming.process import LiveProcess\n"
+        "from soloist.streaming.live.process import LiveProcess\n"
         "process = LiveProcess()\n"
         "process.start(pickle.load(sys.stdin.buffer))\n"
         "print(process._process.pid, process._page.path, flush=True)\n"
@@ -168,7 +168,7 @@ def test_a_page_shows_whole_reports_only() -> None:
     page = Page.create()
     program = (
         "import sys; from pathlib import Path\n"
-        "from soloist.streaming.report import Page, Report\n"
+        "from soloist.streaming.live.report import Page, Report\n"
         "page = Page(Path(sys.argv[1]))\n"
         "for n in range(20000):\n"
         "    page.write(Report('running', fault=f'{n},' * (1 + n % 500)))\n"

@@ -17,10 +17,10 @@ import soundfile
 from numpy.typing import NDArray
 
 from soloist.runtime.errors import AudioFileError, DeviceLost
-from soloist.streaming.plan import LivePlan
-from soloist.streaming.process import LiveProcess
-from soloist.streaming.recorder import Recorded, RecordingPlan
-from soloist.streaming.report import Report
+from soloist.streaming.live.plan import LivePlan
+from soloist.streaming.live.process import LiveProcess
+from soloist.streaming.live.recorder import Recorded, RecordingPlan
+from soloist.streaming.live.report import Report
 
 Audio = NDArray[np.float32]
 Make = Callable[..., Any]

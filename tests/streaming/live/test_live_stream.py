@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from soloist.app.live_view import print_header
 from soloist.runtime.errors import DeviceError, DeviceLost
 from soloist.runtime.session import PassThroughSession
-from soloist.streaming import live as live_module
-from soloist.streaming.budget import believable_frames
-from soloist.streaming.devices import Device, channel_map
-from soloist.streaming.live import LiveStream
-from soloist.streaming.meters import HISTORY, MeterBoard
+from soloist.streaming.live import stream as live_module
+from soloist.streaming.live.budget import believable_frames
+from soloist.streaming.live.devices import Device, channel_map
+from soloist.streaming.live.meters import HISTORY, MeterBoard
+from soloist.streaming.live.stream import LiveStream
 from soloist.streaming.processor import Processor
 
 HOP = 128

@@ -13,13 +13,13 @@ import pytest
 from soloist.app import virtual_cable as command
 from soloist.app.cli import run
 from soloist.runtime.errors import DeviceError
-from soloist.streaming import pulse, virtual_cable
+from soloist.streaming.live import pulse, virtual_cable
 
 pytestmark = [pytest.mark.pulse, pytest.mark.pipewire, pytest.mark.timeout(180)]
 
 KEEP_ONE = """
 import sys, time
-from soloist.streaming import virtual_cable
+from soloist.streaming.live import virtual_cable
 virtual_cable.create("microphone", virtual_cable.this_process())
 print("made", flush=True)
 time.sleep(600)

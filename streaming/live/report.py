@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ..runtime.errors import SoloistError
+from ...runtime.errors import SoloistError
+from ..counters import Counters
 from .budget import LatencyBudget
-from .counters import Counters
 from .jack_graph import JackWiring
 from .levels import Levels
 from .meters import Meters

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from ..latency import Latency
 from .budget import LatencyBudget, believable_frames
 from .devices import (
     Device,
@@ -18,7 +19,6 @@ from .devices import (
 from .duplex import BridgedStream, Callback, open_duplex, pair
 from .jack_graph import HOST_API, JackOptions, jack_module
 from .jack_stream import JackRoute
-from .latency import Latency
 
 
 class Route(Protocol):

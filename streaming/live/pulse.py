@@ -12,7 +12,7 @@ import subprocess
 from dataclasses import dataclass
 from typing import Literal
 
-from ..runtime.errors import DeviceError
+from ...runtime.errors import DeviceError
 
 _PATIENCE_S = 5.0
 # "index TAB name TAB arguments TAB"; PipeWire's own modules have arguments of several lines.

@@ -1,4 +1,4 @@
-"""The process that plays: `python -m soloist.streaming.child PAGE`, started by `LiveProcess`.
+"""The process that plays: `python -m soloist.streaming.live.child PAGE`, started by `LiveProcess`.
 
 It reads pickled messages from its standard input, a `LivePlan` first and then `Order`s, and writes
 `Report`s to the page. It ends when the input ends, so it never outlives its parent, or by SIGTERM,
@@ -22,12 +22,12 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from ..runtime.errors import ProcessFault, SoloistError
-from .live import LiveStream
+from ...runtime.errors import ProcessFault, SoloistError
 from .plan import LivePlan
 from .recorder import Recorder
 from .report import Page, Report
 from .rights import lock_memory
+from .stream import LiveStream
 
 # How often orders are carried out and the report is written. Peaks last at least as long.
 _TICK_S = 0.02

@@ -25,16 +25,16 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..runtime.errors import DeviceError, DeviceLost
+from ...runtime.errors import DeviceError, DeviceLost
+from ..counters import Counters
+from ..latency import Latency
+from ..processor import Processor
 from .budget import LatencyBudget
-from .counters import Counters
 from .duplex import BridgedStream, close
 from .jack_graph import JackOptions, JackWiring
 from .jack_stream import JackRoute
-from .latency import Latency
 from .levels import LevelMeter
 from .meters import MeterBoard, Meters
-from .processor import Processor
 from .quiet import Quiet
 from .report import Report, Wiring
 from .rights import take_realtime

@@ -18,7 +18,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ..runtime.errors import DeviceLost
+from ...runtime.errors import DeviceLost
 from .child import Order
 from .plan import LivePlan
 from .report import Page, Report
@@ -107,7 +107,7 @@ class LiveProcess:
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            [sys.executable, "-m", "soloist.streaming.child", str(self._page.path)],
+            [sys.executable, "-m", "soloist.streaming.live.child", str(self._page.path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,  # sound servers' libraries print what they like

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from soloist.streaming.tape import Tape
+from soloist.streaming.live.tape import Tape
 
 Audio = NDArray[np.float32]
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from soloist.streaming.clock_bridge import ClockBridge
+from soloist.streaming.live.clock_bridge import ClockBridge
 
 RATE, BLOCK, MARGIN = 48_000, 128, 96
 PERIOD = BLOCK * 1_000_000_000 // RATE

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from soloist.runtime.session import PassThroughSession
+from soloist.streaming.live.worker import Worker
 from soloist.streaming.processor import Processor
-from soloist.streaming.worker import Worker
 
 Audio = NDArray[np.float32]
 Make = Callable[..., Any]

@@ -14,9 +14,9 @@ import soundfile
 from numpy.typing import NDArray
 
 from soloist.runtime.errors import AudioFileError
-from soloist.streaming import recorder as module
+from soloist.streaming.live import recorder as module
+from soloist.streaming.live.recorder import Recorder, RecordingPlan
 from soloist.streaming.processor import Processor
-from soloist.streaming.recorder import Recorder, RecordingPlan
 
 Audio = NDArray[np.float32]
 Make = Callable[..., Any]

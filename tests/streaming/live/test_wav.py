@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from soloist.streaming.wav import WavWriter
+from soloist.streaming.live.wav import WavWriter
 
 
 @pytest.mark.parametrize("channels", [1, 2, 6])

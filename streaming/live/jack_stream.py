@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from ..runtime.errors import DeviceError, DeviceLost
+from ...runtime.errors import DeviceError, DeviceLost
+from ..latency import Latency
 from .budget import LatencyBudget
 from .devices import Device, channel_map, choose_device
 from .duplex import Callback, pair
@@ -32,7 +33,6 @@ from .jack_graph import (
     ports_of,
     rate_of,
 )
-from .latency import Latency
 
 # A client that leaves while the graph freewheels makes jackd 1.9.21 spin for ever.
 _FREEWHEEL_LIMIT_S = 2.0

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from soloist.streaming.levels import FULL_SCALE, PEAK_S, RMS_S, LevelMeter, decibels
+from soloist.streaming.live.levels import FULL_SCALE, PEAK_S, RMS_S, LevelMeter, decibels
 
 Audio = NDArray[np.float32]
 

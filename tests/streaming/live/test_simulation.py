@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from soloist.runtime.errors import DeviceError
 from soloist.runtime.session import PassThroughSession
-from soloist.streaming.devices import instead_of_portaudio, list_devices, portaudio, preflight
-from soloist.streaming.live import LiveStream
+from soloist.streaming.live.devices import instead_of_portaudio, list_devices, portaudio, preflight
+from soloist.streaming.live.simulation import SimulatedDevice, Simulation
+from soloist.streaming.live.stream import LiveStream
 from soloist.streaming.processor import Processor
-from soloist.streaming.simulation import SimulatedDevice, Simulation
 
 Audio = NDArray[np.float32]
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ..runtime.errors import DeviceError
+from ...runtime.errors import DeviceError
 from . import pulse
 
 EndName = Literal["microphone", "sink"]

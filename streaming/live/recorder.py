@@ -21,8 +21,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from ..runtime.errors import AudioFileError
-from .processor import Processor
+from ...runtime.errors import AudioFileError
+from ..processor import Processor
 from .tape import Tape
 from .wav import WavWriter
 

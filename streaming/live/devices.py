@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
-from ..runtime.errors import DeviceError
+from ...runtime.errors import DeviceError
 
 Kind = Literal["input", "output"]
 T = TypeVar("T")

@@ -18,9 +18,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from ..latency import Latency
+from ..resampling import CONVERTER, samples_ahead
 from .drift import LARGEST_SPEED, DriftLoop
-from .latency import Latency
-from .resampling import CONVERTER, samples_ahead
 
 Samples = NDArray[np.float32]
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .processor import Processor
+from ..processor import Processor
 from .rights import take_realtime
 
 Samples = NDArray[np.float32]

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from soloist.streaming.drift import LARGEST_SPEED, DriftLoop
+from soloist.streaming.live.drift import LARGEST_SPEED, DriftLoop
 
 BLOCK_S = 128 / 48_000
 

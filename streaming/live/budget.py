@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .latency import Latency
+from ..latency import Latency
 
 # Longer is no latency but PortAudio's mishap: it reports 4294967168 frames (uint32 of -128) where
 # the other end of a JACK or PipeWire port is a program instead of hardware.

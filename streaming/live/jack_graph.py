@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Literal
 
-from ..runtime.errors import DeviceError
+from ...runtime.errors import DeviceError
 from .devices import Device, Kind
 
 # The name that PortAudio has for it.

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..runtime.bundle import Bundle
+from ...runtime.bundle import Bundle
+from ..pace import Budget
+from ..processor import Fallback, Mode, Processor
 from .jack_graph import JackOptions
-from .live import LiveStream, Scheduling
-from .pace import Budget
-from .processor import Fallback, Mode, Processor
 from .recorder import Recorder, RecordingPlan
 from .report import Report
+from .stream import LiveStream, Scheduling
 
 
 @dataclass(frozen=True)

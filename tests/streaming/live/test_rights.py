@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(
 
 PROGRAM = """
 import os, resource, sys
-from soloist.streaming.rights import lock_memory
+from soloist.streaming.live.rights import lock_memory
 {before}
 locked = lock_memory()
 more = bytearray(64 << 20)
@@ -62,7 +62,7 @@ def test_a_limit_takes_no_memory_away() -> None:
 
 THREADS = """
 import os, resource, sys, threading
-from soloist.streaming.rights import take_realtime
+from soloist.streaming.live.rights import take_realtime
 {before}
 said = []
 def run():
