@@ -26,7 +26,7 @@ from ...runtime.errors import ProcessFault, SoloistError
 from .plan import LivePlan
 from .recorder import Recorder
 from .report import Page, Report
-from .rights import lock_memory
+from .rights import go_early, lock_memory
 from .stream import LiveStream
 
 # How often orders are carried out and the report is written. Peaks last at least as long.
@@ -53,6 +53,7 @@ Orders = queue.SimpleQueue[Order | None]
 
 def main(path: str) -> None:
     """Play until the input ends or the devices are lost."""
+    go_early()
     page = Page(Path(path))
     plan: LivePlan = pickle.load(sys.stdin.buffer)
     orders: Orders = queue.SimpleQueue()

@@ -15,6 +15,8 @@ _OTHERS = ("alpha", "ppc", "sparc")
 _CAP_IPC_LOCK = 14  # <linux/capability.h>: no limit holds
 # Where JACK has its clients by default, below what drivers have.
 _PRIORITY = 5
+# Where PipeWire and PulseAudio have their own ordinary threads.
+_NICE = -11
 
 
 def lock_memory() -> bool:
@@ -48,6 +50,21 @@ def take_realtime() -> bool:
     try:
         first_come = os.SCHED_FIFO | os.SCHED_RESET_ON_FORK
         os.sched_setscheduler(0, first_come, os.sched_param(_PRIORITY))
+    except OSError:
+        return False
+    return True
+
+
+def go_early() -> bool:
+    """Run this thread, and those that it starts, sooner than other programs', where permitted.
+
+    For the ordinary threads of a process that plays: they share the interpreter's lock with the
+    audio thread, which waits for as long as one that holds it is put aside. Linux only.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, min(_NICE, os.getpriority(os.PRIO_PROCESS, 0)))
     except OSError:
         return False
     return True

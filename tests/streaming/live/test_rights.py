@@ -60,6 +60,39 @@ def test_a_limit_takes_no_memory_away() -> None:
     assert run(f"{limit}os.setgid(65534); os.setuid(65534)") == (False, 0)
 
 
+NICE = """
+import os, resource, sys, threading
+from soloist.streaming.live.rights import go_early
+{before}
+said = [go_early(), os.getpriority(os.PRIO_PROCESS, 0)]
+inner = threading.Thread(target=lambda: said.append(os.getpriority(os.PRIO_PROCESS, 0)))
+inner.start(); inner.join()
+print(*said)
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "wanted"),
+    [
+        ("", "True -11 -11"),
+        ("os.setpriority(os.PRIO_PROCESS, 0, -15)", "True -15 -15"),
+        ("resource.setrlimit(resource.RLIMIT_NICE, (0, 0))\nos.setuid(65534)", "False 0 0"),
+    ],
+    ids=["root", "sooner already", "no right"],
+)
+def test_all_threads_go_early_where_permitted(before: str, wanted: str) -> None:
+    may = "import os; os.setpriority(os.PRIO_PROCESS, 0, -15)"
+    if (
+        wanted[0] == "T"
+        and subprocess.run([sys.executable, "-c", may], capture_output=True).returncode
+    ):
+        pytest.skip("this root may not")
+    done = subprocess.run(
+        [sys.executable, "-c", NICE.format(before=before)], capture_output=True, text=True
+    )
+    assert done.stdout.strip() == wanted, done.stderr
+
+
 THREADS = """
 import os, resource, sys, threading
 from soloist.streaming.live.rights import take_realtime
