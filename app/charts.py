@@ -15,7 +15,7 @@ from itertools import pairwise
 from statistics import median
 
 WIDTH, HEIGHT = 480, 300
-LEFT, RIGHT, TOP, BOTTOM = 80, 14, 12, 42
+LEFT, RIGHT, TOP, BOTTOM = 80, 24, 12, 42
 SERIES = 8
 """How many series have a colour of their own."""
 
