@@ -12,9 +12,8 @@ import typer
 
 from ..runtime.errors import SoloistError
 from .checkpoints import extra
+from .cli import INTERRUPTED
 from .console import progress_bar, say
-
-_INTERRUPTED = 130
 
 
 def train(
@@ -77,7 +76,7 @@ def train(
                 raise SoloistError(str(error)) from error
     if not done:
         say(f"saved in {output}; --resume goes on with it")
-        return _INTERRUPTED
+        return INTERRUPTED
     say(f"written: {output / 'checkpoint.pt'}")
     return 0
 

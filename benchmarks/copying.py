@@ -8,7 +8,6 @@ both ends are JACK's, else PortAudio. `Copying` starts it and asks it for its co
 
 from __future__ import annotations
 
-import contextlib
 import json
 import subprocess
 import sys
@@ -19,11 +18,11 @@ from ..runtime.errors import DeviceLost
 from ..streaming.live.devices import find_device
 from ..streaming.live.duplex import open_duplex
 from ..streaming.live.jack_graph import client_of, jack_module
+from ..streaming.live.process import end
 from ..streaming.live.report import Report
 from .misses import Count
 
 _START_LIMIT_S = 20.0
-_STOP_LIMIT_S = 4.0
 
 
 class Copying:
@@ -57,14 +56,7 @@ class Copying:
 
     def __exit__(self, *_: object) -> None:
         # Killed, it would leave the server waiting for it: it ends with its input.
-        assert self._process.stdin is not None
-        with contextlib.suppress(OSError):
-            self._process.stdin.close()
-        try:
-            self._process.wait(_STOP_LIMIT_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        end(self._process)
         assert self._process.stdout is not None
         self._process.stdout.close()
 

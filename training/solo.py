@@ -31,6 +31,7 @@ from .losses import BandEnergies, log_error, mask_error
 from .mixture_list import Mixture
 from .mixtures import Batch, MixtureMaker
 from .phrases import ENCODER, embed
+from .trainer import rate, write
 
 AVERAGE_DECAY = 0.999
 
@@ -57,8 +58,8 @@ class Trainer:
         self.step_count = 0
         self.curve: list[dict[str, float]] = []
 
-    def step(self, power: Tensor, queries: Tensor, energies: BandEnergies, rate: float) -> Tensor:
-        """Takes one step at ``rate`` times the peak learning rate; returns the loss."""
+    def step(self, power: Tensor, queries: Tensor, energies: BandEnergies, share: float) -> Tensor:
+        """Takes one step at ``share`` of the peak learning rate; returns the loss."""
         network = self.network
         state = network.initial_state(len(power))
         with torch.autocast("cpu", torch.bfloat16):
@@ -69,7 +70,7 @@ class Trainer:
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         for optimiser in self.optimisers:
             for group in optimiser.param_groups:
-                group["lr"] = rate * self.peak_rate
+                group["lr"] = share * self.peak_rate
             optimiser.step()
             optimiser.zero_grad()
         self.step_count += 1
@@ -92,9 +93,7 @@ class Trainer:
             "step": self.step_count,
         }
         for name, content in (("checkpoint.pt", checkpoint), ("resume.pt", checkpoint | rest)):
-            partial = folder / f"{name}.partial"
-            torch.save(content, partial)
-            partial.replace(folder / name)
+            write(folder / name, content)
 
     def resume(self, folder: Path) -> dict[str, Any]:
         """Continues from what :meth:`save` wrote; returns the facts of the run so far."""
@@ -179,11 +178,6 @@ def _batches(maker: MixtureMaker, size: int) -> Iterator[Batch]:
             yield batch
 
 
-def _rate(step: int, steps: int, warm_up: int, cool_down: int) -> float:
-    """Warm-up, plateau, linear cool-down."""
-    return max(0.0, min(1.0, (step + 1) / warm_up, (steps - step) / max(1, cool_down)))
-
-
 def _leg(options: argparse.Namespace, first_step: int) -> dict[str, Any]:
     """The settings of one leg of a run, as JSON holds them; folders are nobody's business."""
     settings = {k: v for k, v in vars(options).items() if not isinstance(v, Path)}
@@ -218,8 +212,8 @@ def train(options: argparse.Namespace) -> None:
     started = time.monotonic()
     for batch in _batches(maker, options.batch):
         power, energies = band_energies(trainer.network, batch)
-        rate = _rate(trainer.step_count, options.steps, 100, options.cool_down)
-        losses.append(trainer.step(power, torch.from_numpy(batch.queries), energies, rate))
+        share = rate(trainer.step_count, options.steps, 100, options.cool_down)
+        losses.append(trainer.step(power, torch.from_numpy(batch.queries), energies, share))
         if trainer.step_count % options.check and trainer.step_count < options.steps:
             continue
         separate = partial(_separate, trainer.average, words)

@@ -247,7 +247,7 @@ class _Shard(Sampler[int]):
 
 def rate(step: int, steps: int, warm_up: int, cool_down: int) -> float:
     """Share of the peak learning rate: a linear warm-up, a plateau, a linear cool-down."""
-    return max(0.0, min(1.0, (step + 1) / warm_up, (steps - step) / cool_down))
+    return max(0.0, min(1.0, (step + 1) / warm_up, (steps - step) / max(1, cool_down)))
 
 
 def write(path: Path, content: object) -> None:

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,7 +65,7 @@ class LiveProcess:
     def restart(self, plan: LivePlan) -> Report:
         """As `start`, with another process in place of the one before, which is given no time."""
         self._process.kill()
-        self._end()
+        end(self._process)
         self._page.write(Report("starting"))
         self._process = self._spawn()
         return self.start(plan)
@@ -100,7 +100,7 @@ class LiveProcess:
     def stop(self) -> Report:
         """End the stream and its process, by force if need be; the last figures."""
         if self._last is None:
-            self._end()
+            end(self._process)
             self._last = self._page.read()
             self._page.remove()
         return self._last
@@ -113,16 +113,6 @@ class LiveProcess:
             stderr=subprocess.DEVNULL,  # sound servers' libraries print what they like
             start_new_session=True,  # Ctrl-C is for the parent, which then ends the child
         )
-
-    def _end(self) -> None:
-        with contextlib.suppress(OSError):
-            assert self._process.stdin is not None
-            self._process.stdin.close()
-        try:
-            self._process.wait(_STOP_LIMIT_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
 
     def _checked(self, report: Report) -> Report:
         if report.error is not None:
@@ -138,3 +128,15 @@ class LiveProcess:
     def _exit(self) -> str:
         code = self._process.returncode
         return f"signal {-code}" if code < 0 else f"exit code {code}"
+
+
+def end(process: subprocess.Popen[Any]) -> None:
+    """End a process that ends with its input, by force where that takes more than 4 s."""
+    assert process.stdin is not None
+    with contextlib.suppress(OSError):
+        process.stdin.close()
+    try:
+        process.wait(_STOP_LIMIT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
