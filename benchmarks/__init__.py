@@ -12,4 +12,5 @@
     python -m soloist.benchmarks.first_words  how long words take that a model does not know
     python -m soloist.benchmarks.peers        other programs on the same audio and core
     python -m soloist.benchmarks.negatives    what it gains to name what is not wanted
+    python -m soloist.benchmarks.claims       whether recipes do what their papers claim
 """

@@ -17,6 +17,7 @@ from .log_picture import Geometry
 from .middle_fusion import MiddleFusion
 from .pit import PIT
 from .spectrogram import Spectrogram
+from .unet import BASE
 
 _MOST_LEVELS = 8  # they halve the picture's 256 rows to one
 
@@ -58,7 +59,8 @@ class Member:
         for name, value in facts.items():
             if arguments.get(name, value) != value:
                 raise ValueError(f"{name} is {value!r}, its train-args say {arguments[name]!r}")
-        geometry = Geometry(_front(arguments), maps=maps, levels=len(halvings))
+        base = min((state[key].shape[0] for key in halvings), default=BASE)
+        geometry = Geometry(_front(arguments), maps=maps, levels=len(halvings), base=base)
         _check_halves(geometry)
         return self.network(geometry, state)
 

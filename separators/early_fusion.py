@@ -23,7 +23,7 @@ class EarlyFusion(nn.Module):
     def __init__(self, geometry: Geometry) -> None:
         super().__init__()
         self.geometry = geometry
-        self.sound_net = UNet(1 + geometry.maps, 1, geometry.levels)
+        self.sound_net = UNet(1 + geometry.maps, 1, geometry.levels, base=geometry.base)
         self.frame_net = nn.ModuleDict({"fc": nn.Linear(CLIP_SIZE, geometry.maps)})
         self.picture = LogPicture(geometry)
 

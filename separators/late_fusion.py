@@ -27,7 +27,7 @@ class LateFusion(nn.Module):
     def __init__(self, geometry: Geometry) -> None:
         super().__init__()
         self.geometry = geometry
-        self.sound_net = UNet(1, geometry.maps, geometry.levels)
+        self.sound_net = UNet(1, geometry.maps, geometry.levels, base=geometry.base)
         self.picture = LogPicture(geometry)
 
     def forward(self, spectrogram: Tensor, conditioning: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from .spectrogram import Spectrogram, magnitude
+from .unet import BASE
 from .warp import LogFrequency
 
 FLOOR = 1e-10
@@ -27,12 +28,14 @@ class Geometry:
         rows: log-spaced rows of the picture.
         maps: number of feature maps, and of a query's gates.
         levels: how often the U-Net halves the picture.
+        base: channels of the U-Net's outermost level.
     """
 
     front: Spectrogram = CLIPSEP_FRONT
     rows: int = 256
     maps: int = 32
     levels: int = 7
+    base: int = BASE
 
 
 class LogPicture(nn.Module):

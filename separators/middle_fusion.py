@@ -27,7 +27,9 @@ class MiddleFusion(nn.Module):
     def __init__(self, geometry: Geometry) -> None:
         super().__init__()
         self.geometry = geometry
-        self.sound_net = UNet(1, 1, geometry.levels, extra=geometry.maps, named=True)
+        self.sound_net = UNet(
+            1, 1, geometry.levels, base=geometry.base, extra=geometry.maps, named=True
+        )
         self.frame_net = nn.Linear(CLIP_SIZE, geometry.maps)
         self.synth_net = InnerProduct(geometry.maps)
         self.picture = LogPicture(geometry)

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 LEAK = 0.2
 BASE = 64
-"""Channels of the outermost level; they double from level to level, up to eight times as many."""
+"""Channels of the outermost level as published; see :class:`UNet`."""
 
 
 class Level(nn.Module):
@@ -106,21 +106,30 @@ class UNet(nn.Module):
     Args:
         taken, given: channels of the input and of the output.
         levels: how often the input is halved, at least 5; its sides are multiples of ``2**levels``.
+        base: channels of the outermost level; they double from level to level, up to eight times
+            as many.
         extra, named: as in :class:`Level`.
     """
 
     def __init__(
-        self, taken: int, given: int, levels: int = 7, *, extra: int = 0, named: bool = False
+        self,
+        taken: int,
+        given: int,
+        levels: int = 7,
+        *,
+        base: int = BASE,
+        extra: int = 0,
+        named: bool = False,
     ) -> None:
         super().__init__()
         if levels < 5:
             raise ValueError(f"a U-Net of {levels} levels; it has at least 5")
-        widths = [BASE * 2 ** min(level, 3) for level in range(levels)]
+        widths = [base * 2 ** min(level, 3) for level in range(levels)]
         level: Level | None = None
         for outer, halved in zip(widths[-2::-1], widths[:0:-1], strict=True):
             level = Level(outer, halved, outer, level, extra=extra, named=named)
         self.bn0 = nn.BatchNorm2d(taken)
-        self.unet_block = Level(taken, BASE, given, level, outermost=True, named=named)
+        self.unet_block = Level(taken, base, given, level, outermost=True, named=named)
 
     @property
     def levels(self) -> list[Level]:

@@ -21,7 +21,7 @@ from soloist.separators.middle_fusion import MiddleFusion
 from soloist.separators.pit import PIT
 from soloist.separators.spectrogram import Spectrogram
 
-SMALL = Geometry(maps=6, levels=5)
+SMALL = Geometry(maps=6, levels=5, base=16)
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "clipsep": lambda: CLIPSep(SMALL),
     "clipsep-nit": lambda: CLIPSepNIT(SMALL),

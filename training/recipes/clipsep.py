@@ -26,7 +26,7 @@ from ...separators.late_fusion import LateFusion, QueriedLateFusion, read_out
 from ...separators.log_picture import CLIPSEP_FRONT, FLOOR, Geometry
 from ...separators.pit import PIT
 from ...separators.spectrogram import as_pairs, magnitude
-from ...separators.unet import initialise
+from ...separators.unet import BASE, initialise
 from ..clips import load_clips
 from ..clipsep_losses import clipsep_loss, nit_loss, pit_loss
 from ..development import Development
@@ -40,10 +40,18 @@ Samples = NDArray[np.float32]
 
 
 class Sizes(Table):
-    """The network: feature maps, levels of its U-Net, frames of a clip (multiples of 2^levels)."""
+    """The network.
+
+    Attributes:
+        maps: feature maps.
+        levels: of its U-Net.
+        base: channels of the outermost level, which double from level to level, up to eightfold.
+        frames: of a clip, a multiple of ``2 ** levels``.
+    """
 
     maps: int = Field(default=32, ge=1, le=512)
     levels: int = Field(default=7, ge=5, le=8)
+    base: int = Field(default=BASE, ge=1, le=512)
     frames: int = Field(default=256, ge=32, le=4096)
 
     @model_validator(mode="after")
@@ -56,7 +64,7 @@ class Sizes(Table):
     def geometry(self) -> Geometry:
         """The sizes as the networks take them."""
         front = replace(CLIPSEP_FRONT, clip=self.frames * CLIPSEP_FRONT.hop - 1)
-        return Geometry(front, maps=self.maps, levels=self.levels)
+        return Geometry(front, maps=self.maps, levels=self.levels, base=self.base)
 
 
 class Family(Run):

@@ -1,0 +1,126 @@
+"""A part of a training set on which a claim can be tried in minutes: few classes, far apart."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..training.mixture_list import COLUMNS
+
+SECONDS = 4.0  # of a mixture
+_LEAST_S, _LEAST_CLIPS = 2.0, 2  # of sound in a clip to test on; of such clips in a class
+_SNR_DB = 5.0  # of a mixture, at most, either way
+_NEEDED = ("path", "class", "caption", "split", "category", "kind", "active_s")
+
+Row = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class SmallSet:
+    """Files that a recipe's settings name, and what is in them."""
+
+    manifest: Path
+    mixtures: Path
+    classes: tuple[str, ...]
+    count: int
+
+
+def write_small_set(manifest: Path, folder: Path) -> SmallSet:
+    """Writes a manifest of one class a category, and a list of mixtures of its clips to test on.
+
+    The class of a category is the one with the most seconds of real recordings to learn from, of
+    those with at least two clips of two seconds to test on. The mixtures are of each class against
+    each other one, at -5 to 5 dB, asked for by its plain name; chance is seeded, so that the same
+    manifest gives the same list.
+
+    Args:
+        manifest: with the columns category, kind and active_s beside those of training.
+        folder: for the two files, made if it is not there.
+
+    Raises:
+        ValueError: the manifest cannot be read, lacks columns, or has too few classes.
+    """
+    rows = _read(manifest)
+    classes = _choose(rows)
+    chosen = [row for row in rows if row["class"] in classes]
+    folder.mkdir(parents=True, exist_ok=True)
+    small = folder / "manifest.csv"
+    with small.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, _NEEDED, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(chosen)
+    mixtures = list(_mixtures(classes, [row for row in chosen if _can_test(row)]))
+    listed = folder / "mixtures.csv"
+    with listed.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows(mixtures)
+    return SmallSet(small, listed, tuple(classes), len(mixtures))
+
+
+def _read(manifest: Path) -> list[Row]:
+    """The rows, with absolute paths."""
+    try:
+        with manifest.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            missing = [name for name in _NEEDED if name not in (reader.fieldnames or ())]
+            if missing:
+                raise ValueError(f"{manifest} has no column {', '.join(missing)}")
+            root = manifest.parent.absolute()
+            return [{**row, "path": str(root / row["path"])} for row in reader]
+    except OSError as error:
+        raise ValueError(f"cannot read the manifest {manifest}: {error.strerror}") from error
+
+
+def _can_test(row: Row) -> bool:
+    return row["split"] == "dev" and float(row["active_s"]) >= _LEAST_S
+
+
+def _choose(rows: Sequence[Row]) -> list[str]:
+    """One class a category, sorted."""
+    seconds: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+    tests: dict[str, int] = defaultdict(int)
+    for row in rows:
+        tests[row["class"]] += _can_test(row)
+        if row["split"] == "train" and row["kind"] == "real":
+            seconds[row["category"]][row["class"]] += float(row["active_s"])
+    best = []
+    for classes in seconds.values():
+        fit = {name: total for name, total in classes.items() if tests[name] >= _LEAST_CLIPS}
+        if fit:
+            best.append(max(fit, key=lambda name: fit[name]))
+    if len(best) < 3:
+        raise ValueError(
+            f"found {len(best)} categories with a class that has {_LEAST_CLIPS} dev clips of "
+            f"{_LEAST_S:g} s; expected at least 3"
+        )
+    return sorted(best)
+
+
+def _mixtures(classes: Sequence[str], clips: Sequence[Row]) -> list[dict[str, str]]:
+    random = np.random.default_rng(0)
+    files = {name: [row["path"] for row in clips if row["class"] == name] for name in classes}
+    listed = []
+    for number, (wanted, other) in enumerate(itertools.permutations(classes, 2)):
+        target, interferer = (str(random.choice(files[name])) for name in (wanted, other))
+        listed.append(
+            dict.fromkeys(COLUMNS, "0")
+            | {
+                "id": f"claim{number:03}",
+                "target_file": target,
+                "target_class": wanted,
+                "interferer_files": interferer,
+                "snr_db": f"{random.uniform(-_SNR_DB, _SNR_DB):.1f}",
+                "duration_s": f"{SECONDS:g}",
+                "query": wanted.replace("_", " "),
+                "query_kind": "seen",
+                "n_sources": "2",
+            }
+        )
+    return listed

@@ -1,0 +1,73 @@
+"""What the papers claim of their recipes, each as a few runs that can be compared.
+
+A new claim is an entry of `CLAIMS`; `benchmarks.claims` trains, scores and prints it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Settings = Mapping[str, Any]
+"""As in a recipe's file of settings: keys, and tables of keys."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One row of a claim's table.
+
+    Attributes:
+        recipe: as in ``soloist train NAME``.
+        settings: what differs from the claim's. Data, seed and scoring are given by the program.
+        figure: which of the recipe's figures counts. Variants of the same recipe and settings are
+            trained once, so that one network can be scored in several ways.
+        needs: settings that are the path of a checkpoint, and the run that makes it, with the same
+            seed. Of its settings all are its own.
+    """
+
+    recipe: str
+    settings: Settings = field(default_factory=dict)
+    figure: str = "si_sdri_mean"
+    needs: Mapping[str, Variant] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a paper says.
+
+    Attributes:
+        says: in a sentence, with the source.
+        settings: of all variants.
+        variants: by name, the worst first as the paper has it.
+    """
+
+    says: str
+    settings: Settings
+    variants: Mapping[str, Variant]
+
+
+_SHORT_RUN: Settings = {
+    "steps": 600,
+    "warm_up": 20,
+    "cool_down": 200,
+    "check": 200,
+    "batch": 8,
+    "average": 0.99,  # of a run a tenth as long as usual
+    "workers": 0,
+}
+_SMALL_UNET: Settings = {"maps": 8, "levels": 5, "base": 8, "frames": 64}
+
+CLAIMS: dict[str, Claim] = {
+    "nit": Claim(
+        "CLIPSep-NIT beats CLIPSep where clips to learn from hold sounds that nobody asked for, "
+        "and the mixtures at test do not (Dong et al., ICLR 2023)",
+        {
+            **_SHORT_RUN,
+            "network": _SMALL_UNET,
+            "mixing": {"pollution": 0.75, "pollution_db": 5.0},
+        },
+        {"clipsep": Variant("clipsep"), "clipsep-nit": Variant("clipsep-nit")},
+    ),
+}
+"""By name, as in `python -m soloist.benchmarks.claims NAME`."""

@@ -1,0 +1,189 @@
+"""Claims: what is trained on what, once, and how rows are compared."""
+
+import csv
+import importlib.util
+import json
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from soloist.benchmarks import claims
+from soloist.benchmarks.claim_data import SmallSet, write_small_set
+from soloist.benchmarks.claim_list import CLAIMS, Claim, Variant
+from soloist.training.mixture_list import read_mixtures, render
+from soloist.training.recipes import RECIPES, Named
+from soloist.training.settings import Run
+
+SPEC = importlib.util.spec_from_file_location(
+    "line_recipe", Path(__file__).parents[1] / "training" / "line_recipe.py"
+)
+assert SPEC is not None and SPEC.loader is not None
+line = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(line)
+
+pytestmark = pytest.mark.filterwarnings("default")  # other people's, of CPUs that are idle
+
+HEAD = ["path", "class", "caption", "split", "category", "kind", "active_s", "licence"]
+
+
+def write_manifest(folder: Path, rows: list[tuple[str, str, str, float, int]]) -> Path:
+    """Rows of class, category, kind, seconds to learn from, and how many clips to test on."""
+    random = np.random.default_rng(0)
+    path = folder / "manifest.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(HEAD)
+        for name, category, kind, seconds, tests in rows:
+            splits = ["train", *["dev"] * tests]
+            for number, split in enumerate(splits):
+                active = seconds if split == "train" else 2.5
+                clip = f"{name}{number}.wav"
+                writer.writerow([clip, name, f"a {name}", split, category, kind, active, "CC0"])
+                samples = random.uniform(-0.5, 0.5, 120_000) if split == "dev" else np.zeros(960)
+                soundfile.write(folder / clip, samples, 48_000)
+    return path
+
+
+ROWS = [
+    ("cat", "animal", "real", 30.0, 2),
+    ("cow", "animal", "real", 50.0, 1),  # more to learn from, too few to test on
+    ("oboe", "instrument", "synthetic", 90.0, 2),  # not recorded
+    ("cello", "instrument", "real", 10.0, 3),
+    ("rain", "nature", "real", 20.0, 2),
+    ("wind", "nature", "real", 19.0, 2),
+    ("whale", "sea", "real", 5.0, 0),  # of a category that cannot be tested
+]
+
+
+def test_the_small_set_is_the_best_recorded_class_of_each_category(tmp_path: Path) -> None:
+    small = write_small_set(write_manifest(tmp_path, ROWS), tmp_path / "small")
+    assert small.classes == ("cat", "cello", "rain")
+    with small.manifest.open(newline="") as file:
+        kept = list(csv.DictReader(file))
+    assert {row["class"] for row in kept} == set(small.classes)
+    assert sum(row["split"] == "train" for row in kept) == 3
+    mixtures = read_mixtures(small.mixtures)
+    pairs = {(m.target_class, Path(m.interferers[0].file).stem[:-1]) for m in mixtures}
+    assert small.count == len(pairs) == 6
+    assert all(wanted != other for wanted, other in pairs)
+    assert all(-5 <= m.snr_db <= 5 and m.query == m.target_class for m in mixtures)
+    audio, target = render(mixtures[0], small.mixtures.parent)  # clips are found from anywhere
+    assert len(audio) == 4 * 48_000
+    assert target.any()
+
+
+def test_manifests_that_claims_cannot_be_tried_on(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="cannot read the manifest"):
+        write_small_set(tmp_path / "none.csv", tmp_path)
+    (tmp_path / "plain.csv").write_text("path,class,caption,split\n")
+    with pytest.raises(ValueError, match="no column category, kind, active_s"):
+        write_small_set(tmp_path / "plain.csv", tmp_path)
+    with pytest.raises(ValueError, match="found 2 categories"):
+        write_small_set(write_manifest(tmp_path, ROWS[:4]), tmp_path)
+
+
+class Told(Run):
+    other: Path | None = None
+
+
+class Counted(line.Line):  # type: ignore[misc, name-defined]
+    """A line that counts the steps that were taken, and says what it was told."""
+
+    steps: ClassVar[Counter[tuple[float, int]]] = Counter()
+
+    def forward(self, batch: Any) -> Any:
+        self.steps[self.settings.rate, self.settings.seed] += 1
+        return super().forward(batch)
+
+    def score(self, network: Any) -> tuple[dict[str, float], list[Any]]:
+        figures, _ = super().score(network)
+        other = self.settings.other
+        loaded = 0.0 if other is None else torch.load(other)["weights"]["weight"].item()
+        return figures | {"other": loaded, "seed": float(self.settings.seed)}, []
+
+
+RUN: Mapping[str, Any] = {"steps": 8, "warm_up": 1, "cool_down": 1, "check": 4, "workers": 0}
+
+
+@pytest.fixture
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> claims.Runs:
+    monkeypatch.setitem(RECIPES, "line", Named(Told, Counted))
+    monkeypatch.setattr(Counted, "steps", Counter())
+    (tmp_path / "manifest.csv").touch()
+    mixtures = tmp_path / "mixtures.csv"
+    return claims.Runs(SmallSet(tmp_path / "manifest.csv", mixtures, ("a",), 1), tmp_path)
+
+
+def test_each_run_is_trained_once_and_what_another_needs_before_it(runs: claims.Runs) -> None:
+    slow = Variant("line", {"rate": 0.001}, "slope")
+    fast = Variant("line", {"rate": 0.2}, "slope")
+    needing = Variant("line", {"rate": 0.001}, "other", {"other": Variant("line", {**RUN})})
+    same = Variant("line", {"rate": 0.2}, figure="seed")
+    claim = Claim("steep", RUN, {"slow": slow, "fast": fast, "same": same, "needing": needing})
+    rows = {row.name: row for row in claims.measure(claim, runs, [1, 2])}
+    assert rows["fast"].mean > rows["slow"].mean + 0.1
+    assert rows["same"].figures == {1: 1.0, 2: 2.0}
+    assert rows["needing"].mean == pytest.approx(rows["slow"].mean, abs=0.05)
+    taken = {(rate, seed): 8 * n for rate, n in ((0.001, 3), (0.2, 1)) for seed in (1, 2)}
+    assert Counted.steps == taken
+    again = claims.measure(claim, runs, [1, 2])
+    assert {row.name: row for row in again} == rows
+    assert Counted.steps == taken
+
+
+def test_settings_are_merged_table_by_table() -> None:
+    first = {"steps": 3, "network": {"maps": 2, "levels": 5}}
+    second = {"network": {"maps": 4}, "batch": 1}
+    assert claims.merged(first, second) == {
+        "steps": 3,
+        "network": {"maps": 4, "levels": 5},
+        "batch": 1,
+    }
+    assert first["network"] == {"maps": 2, "levels": 5}
+
+
+def test_the_table_says_what_each_gains_over_the_one_before() -> None:
+    rows = [claims.Row("plain", {1: 2.0, 2: 3.0}, 1.0), claims.Row("nit", {1: 2.5, 2: 4.5}, 2.0)]
+    lines = claims.table(rows).splitlines()
+    assert lines[1].split() == ["plain", "2.50", "0.71", "2.00", "3.00", "1.0"]
+    assert lines[3].split() == ["gain", "of", "nit", "+1.00", "0.71", "+0.50", "+1.50"]
+
+
+@pytest.mark.parametrize("name", list(CLAIMS))
+def test_settings_of_the_claims_are_those_of_their_recipes(name: str) -> None:
+    claim = CLAIMS[name]
+    assert len(claim.variants) > 1
+    for variant in claim.variants.values():
+        kind = RECIPES[variant.recipe].settings
+        kind.model_validate({**claims.merged(claim.settings, variant.settings), "manifest": "m"})
+
+
+def test_bad_input_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert claims.main(["nothing", "--data", str(tmp_path)]) == 2
+    assert (
+        capsys.readouterr().err == f"soloist: no claim 'nothing'; there are {', '.join(CLAIMS)}\n"
+    )
+    assert claims.main(["nit", "--data", str(tmp_path), "-o", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.startswith("soloist: cannot read the manifest")
+
+
+def test_the_program_prints_what_it_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(RECIPES, "line", Named(Told, Counted))
+    claim = Claim("steep", RUN, {"one": Variant("line", figure="seed")})
+    monkeypatch.setitem(CLAIMS, "line", claim)
+    write_manifest(tmp_path, ROWS)
+    command = ["line", "--data", str(tmp_path), "-o", str(tmp_path / "out"), "--seeds", "3"]
+    assert claims.main([*command, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["rows"][0]["figures"] == {"3": 3.0}
+    assert told["mixtures"] == 6
+    assert claims.main(command) == 0
+    assert "6 mixtures of two, 3 classes: cat, cello, rain" in capsys.readouterr().out
