@@ -14,7 +14,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -32,6 +33,7 @@ from .stream import LiveStream
 # How often orders are carried out and the report is written. Peaks last at least as long.
 _TICK_S = 0.02
 _REPORT_TICKS = 3
+_TELL_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,9 @@ def main(path: str) -> None:
     session: _Session | None = None
     error: SoloistError | None = None
     try:
-        session = _Session.open(plan)
-        session.start()
+        with telling(page):
+            session = _Session.open(plan)
+            session.start()
         _play(session, orders, page)
     except SoloistError as problem:
         error = problem
@@ -108,6 +111,24 @@ class _Session:
         """The report with what the stream does not know."""
         recording = self.recorder.state if self.recorder is not None else None
         return replace(report, recording=recording, memory_locked=self.memory_locked)
+
+
+@contextmanager
+def telling(page: Page) -> Iterator[None]:
+    """Tells on the page, while it is starting, how much it has computed."""
+    done = threading.Event()
+
+    def tell() -> None:
+        while not done.wait(_TELL_S):
+            page.write(Report("starting", computed_s=time.process_time()))
+
+    teller = threading.Thread(target=tell, daemon=True)
+    teller.start()
+    try:
+        yield
+    finally:
+        done.set()
+        teller.join()
 
 
 def _leave_portaudio() -> None:

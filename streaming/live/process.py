@@ -23,8 +23,10 @@ from .child import Order
 from .plan import LivePlan
 from .report import Page, Report
 
-# How long a stream may take to open its devices, to give a sign of life, to close.
+# How long a stream may do nothing at its start but wait for its devices; how much is something.
 _START_LIMIT_S = 20.0
+_SOMETHING_S = 0.1
+# How long it may take to give a sign of life, to close.
 _SILENT_LIMIT_S = 2.0
 _STOP_LIMIT_S = 4.0
 _POLL_S = 0.005
@@ -50,12 +52,17 @@ class LiveProcess:
         self.stop()
 
     def start(self, plan: LivePlan) -> Report:
-        """Open the devices and play. Raises the `SoloistError` that kept it from doing so."""
+        """Open the devices and play. Raises the `SoloistError` that kept it from doing so.
+
+        A large model on a busy machine takes its time; what hangs computes nothing.
+        """
         self._send(plan)
-        deadline = time.monotonic() + _START_LIMIT_S
+        deadline, computed_s = time.monotonic() + _START_LIMIT_S, 0.0
         while (report := self.report()).stage == "starting":
             if self._process.poll() is not None:
                 raise DeviceLost(f"the audio process ended at its start ({self._exit()})")
+            if report.computed_s > computed_s + _SOMETHING_S:
+                deadline, computed_s = time.monotonic() + _START_LIMIT_S, report.computed_s
             if time.monotonic() > deadline:
                 raise DeviceLost(f"the audio devices did not open within {_START_LIMIT_S:g} s")
             time.sleep(_POLL_S)

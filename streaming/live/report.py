@@ -42,7 +42,8 @@ class Report:
     `wiring`, `latency`, `meters`, `counters` and `levels` are there once it runs. `error` is what
     ended it, if `stage` is "failed"; `fault` what a callback of ours met, if any did, as text.
     `recording` where one was asked for. `memory_locked`: none of it can be swapped out. `realtime`:
-    the audio thread is known to go before ordinary ones (Linux).
+    the audio thread is known to go before ordinary ones (Linux). `computed_s`: how many seconds it
+    has computed, told while it is starting.
     `jack` where the stream is a client of JACK's own: its ports and what they are connected to.
     """
 
@@ -57,6 +58,7 @@ class Report:
     recording: Recorded | None = None
     memory_locked: bool = False
     realtime: bool = False
+    computed_s: float = 0.0
     jack: JackWiring | None = None
 
 

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -365,6 +366,18 @@ def test_a_conditioner_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ort, "TRIAL_SECONDS", 0.05)
     with pytest.raises(BundleError, match=r"cannot be run \(no end within"):
         conditioner(np.ones((1, 4), np.float32))
+
+
+def test_waiting_for_a_processor_is_no_fault_of_a_graph(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ort, "TRIAL_SECONDS", 0.1)
+
+    def run(options: Any) -> bool:
+        time.sleep(0.4)
+        return bool(options.terminate)
+
+    assert not ort.run_in_time(run)
+    monkeypatch.setattr(ort, "_PATIENCE", 2)
+    assert ort.run_in_time(run)  # not for ever
 
 
 @pytest.fixture

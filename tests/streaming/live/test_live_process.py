@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ import pytest
 
 from soloist.runtime.errors import DeviceError, DeviceLost, ProcessFault, SoloistError
 from soloist.streaming.live import process as module
+from soloist.streaming.live.child import telling
 from soloist.streaming.live.levels import Levels
 from soloist.streaming.live.plan import LivePlan
 from soloist.streaming.live.process import LiveProcess
@@ -125,6 +127,45 @@ def test_a_process_that_went_away_is_noticed(
         until(process, lambda _: False)
     assert process.stop().stage == "running"  # what it said last
     assert process._process.poll() is not None
+
+
+@pytest.mark.parametrize(("share", "opens"), [(0.02, True), (0.001, False)])
+def test_what_computes_may_take_its_time_to_start(
+    monkeypatch: pytest.MonkeyPatch, share: float, opens: bool
+) -> None:
+    """A start of a minute, of which the process gets this share to compute."""
+    now = 0.0
+
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    def report(self: LiveProcess) -> Report:
+        return Report("running" if now > 60 else "starting", computed_s=share * now)
+
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now, sleep=sleep))
+    monkeypatch.setattr(LiveProcess, "report", report)
+    with LiveProcess() as process:
+        if opens:
+            assert process.start(LivePlan("model")).stage == "running"
+            return
+        with pytest.raises(DeviceLost, match="did not open within 20 s"):
+            process.start(LivePlan("model"))
+        assert now == pytest.approx(20, abs=0.1)
+
+
+def test_what_is_computed_at_the_start_is_told() -> None:
+    page = Page.create()
+    with telling(page):
+        deadline = time.monotonic() + 60
+        while (report := page.read()).computed_s == 0 and time.monotonic() < deadline:
+            pass
+    assert report.stage == "starting"
+    assert 0 < report.computed_s <= time.process_time()
+    page.write(Report("running"))
+    time.sleep(0.6)  # nobody tells any more
+    assert page.read().stage == "running"
+    page.remove()
 
 
 def test_it_starts_again(start: Start, plan: LivePlan) -> None:
