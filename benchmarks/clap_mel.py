@@ -28,7 +28,7 @@ from ..runtime.ort import open_cpu
 from ..separators.clapsep import CLAPSEP_FRONT, CLAPSep
 from ..separators.clapsep_mel import LogMel
 from ..separators.columns import Cropped, Span
-from ..separators.htsat import FRAMES
+from ..separators.htsat import BASE
 from .environment import environment, environment_line
 
 Run = Callable[[], object]
@@ -42,7 +42,7 @@ class _Given(nn.Module):
 
     def forward(self, spectrogram: Tensor) -> Tensor:
         """Turns ``(batch, 513, frames, 2)`` into ``(batch, 64, 1024)``."""
-        return functional.pad(spectrogram[:, :64, :, 0], (0, FRAMES - spectrogram.shape[2]))
+        return functional.pad(spectrogram[:, :64, :, 0], (0, BASE.frames - spectrogram.shape[2]))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -12,48 +12,95 @@ as in training, silence stands there. A mask multiplies magnitudes; the mixture'
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from . import htsat
 from .clap_text import DIMENSION
-from .clapsep_decoder import Decoder
+from .clapsep_decoder import HEADS, Decoder
 from .clapsep_mel import LogMel
 from .columns import Span
-from .htsat import FRAMES, HTSAT
 from .spectrogram import Spectrogram, magnitude
 
 CLAPSEP_FRONT = Spectrogram(32_000, 1024, 320, 320_000, "reflect")
 """Its transform; blocks of 10 s, as in training."""
 
 
+@dataclass(frozen=True)
+class Sizes:
+    """How large a network is; by default as published.
+
+    Attributes:
+        encoder: of CLAP's encoder, and of the way up beside it.
+        width, layers: of the transformer over frames; the width is a multiple of 8.
+
+    Raises:
+        ValueError: there is no network of such a size.
+    """
+
+    encoder: htsat.Sizes = htsat.BASE
+    width: int = 640
+    layers: int = 3
+
+    def __post_init__(self) -> None:
+        if self.width < HEADS or self.width % HEADS or self.layers < 1:
+            raise ValueError(
+                f"{self.layers} layers of {self.width} numbers; it takes one or more, of multiples "
+                f"of {HEADS}"
+            )
+
+    @property
+    def front(self) -> Spectrogram:
+        """The usual transform: blocks of 10 s, or of the share of them that the encoder hears."""
+        clip = CLAPSEP_FRONT.clip * self.encoder.frames // htsat.BASE.frames
+        return replace(CLAPSEP_FRONT, clip=clip)
+
+
+PUBLISHED = Sizes()
+
+
 class CLAPSep(nn.Module):
     """The network: ``forward(spectrogram, conditioning) -> masks``.
 
     Args:
-        front: its transform, of which only the length of a block may differ.
+        front: its transform, of which only the length of a block may differ; None: the usual one.
         like: another one, whose weights it shares; None: weights of its own.
+        sizes: of a network with weights of its own.
 
     Raises:
-        ValueError: the block is longer than 1024 frames, or the transform is another.
+        ValueError: the block is longer than what the encoder hears, 1024 frames of the published
+            one; or the transform is another.
     """
 
-    def __init__(self, front: Spectrogram = CLAPSEP_FRONT, like: CLAPSep | None = None) -> None:
+    def __init__(
+        self,
+        front: Spectrogram | None = None,
+        like: CLAPSep | None = None,
+        sizes: Sizes = PUBLISHED,
+    ) -> None:
         super().__init__()
+        self.sizes: Sizes = sizes if like is None else like.sizes
+        front, frames = front or self.sizes.front, self.sizes.encoder.frames
         usual = CLAPSEP_FRONT
         found = front.sample_rate, front.n_fft, front.hop, front.padding
         wanted = usual.sample_rate, usual.n_fft, usual.hop, usual.padding
         if found != wanted:
             raise ValueError(f"CLAPSep's transform is {wanted}, not {found}")
-        if not front.n_fft <= front.clip or front.frames > FRAMES:
-            raise ValueError(f"a block of {front.frames} frames; CLAPSep hears up to {FRAMES}")
+        if not front.n_fft <= front.clip or front.frames > frames:
+            raise ValueError(f"a block of {front.frames} frames; CLAPSep hears up to {frames}")
         self.front = front
-        self.mel = LogMel(front)
-        self.audio_branch: HTSAT = HTSAT() if like is None else like.audio_branch
-        self.decoder_model: Decoder = Decoder(front.bins) if like is None else like.decoder_model
+        self.mel = LogMel(front, frames)
+        if like is None:
+            self.audio_branch = htsat.HTSAT(sizes.encoder)
+            self.decoder_model = Decoder(front.bins, sizes.encoder, sizes.width, sizes.layers)
+        else:
+            self.audio_branch, self.decoder_model = like.audio_branch, like.decoder_model
 
     def condition(self, embedding: Tensor) -> Tensor:
-        """Turns queries ``(..., 1024)``, see :func:`query`, into conditioning ``(..., 5888)``."""
+        """Turns queries ``(..., 1024)``, see :func:`query`, into conditioning ``(..., size)``."""
         return self.decoder_model.condition(embedding)
 
     def forward(
@@ -63,7 +110,7 @@ class CLAPSep(nn.Module):
 
         Args:
             spectrogram: ``(batch, 513, frames, 2)`` float32, frames of ``front``.
-            conditioning: ``(queries, 5888)``.
+            conditioning: ``(queries, size)``; or ``(batch, queries, size)``, each block its own.
             want: the frames to make masks for; all, if None. Fewer cost less and are the same.
 
         Returns:

@@ -4,21 +4,19 @@ The published ``best_model.ckpt`` holds what training changed: the decoder (``de
 and of the encoder the low-rank matrices and the biases of its attention (``audio_branch.*lora_A``,
 ``lora_B``, ``attn.*.bias``). All else of the encoder is CLAP's, from the file that LAION published
 (``music_audioset_epoch_15_esc_90.14.pt``), which must lie beside it or beside its folder. A
-checkpoint of the repository's own training holds everything, and needs no other. The queries'
-encoders are CLAP's as well, see :class:`~.clap.Clap`.
+checkpoint of the repository's own training holds everything, and needs no other, nor does one of
+``soloist train clapsep``, which may be of other sizes. The queries' encoders are CLAP's as well,
+see :class:`~.clap.Clap`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
-from torch import Tensor
-
-from .checkpoint_files import Arguments, State, companion, read_file, unfit, unwrap
+from . import htsat
+from .checkpoint_files import Arguments, State, companion, read_file, size, unfit, unwrap
 from .clap import CLAP, FILES
-from .clapsep import CLAPSep
-from .htsat import merged
+from .clapsep import CLAPSep, Sizes
 
 LEFT = (
     "clap_model.",  # CLAP as it is, for queries
@@ -56,24 +54,59 @@ class CLAPSepCheckpoints:
         elif not any(".lora_" in key for key in own):
             return own  # added before it was saved
         _check_changes(own, state)
-        return merged(own)
+        return htsat.merged(own)
 
     def build(self, state: State, arguments: Arguments) -> CLAPSep:
-        """The network; there is one size of it."""
-        return CLAPSep()
+        """The network, of the sizes that the tensors have."""
+        width = size(state, "decoder_model.mask_net.0.weight", 0)
+        layers = _depth(state, "decoder_model.mask_net.2.layers.{}.linear1.weight", width)
+        return CLAPSep(sizes=Sizes(encoder_sizes(state), width, layers))
+
+
+def encoder_of(clap: State) -> State:
+    """Of CLAP's tensors those of the encoder, ``audio_branch.*``, as far as CLAPSep takes it."""
+    return {key: clap[key] for key in clap if key.startswith(_ENCODER) and _is_used(key)}
+
+
+def encoder_sizes(state: State) -> htsat.Sizes:
+    """Sizes of the encoder whose tensors ``audio_branch.*`` are.
+
+    Raises:
+        ValueError: tensors are missing, or there is no encoder of such a size.
+    """
+    width = size(state, f"{_ENCODER}patch_embed.proj.weight", 0)
+    depths: list[int] = []
+    while not depths or depths[-1]:
+        stage = len(depths)
+        block = f"{_ENCODER}layers.{stage}.blocks.{{}}.mlp.fc1.weight"
+        depths.append(_depth(state, block, width << stage))
+    return htsat.Sizes(width, tuple(depths[:-1]))
+
+
+def _depth(state: State, pattern: str, width: int) -> int:
+    """How many layers there are, counted by their first dense one.
+
+    A network takes memory before it is filled: no more than by some factor than tensors that are
+    there, since each must have that width.
+    """
+    number = 0
+    while (key := pattern.format(number)) in state:
+        if state[key].shape != (4 * width, width):
+            raise ValueError(unfit([f"{key} is {tuple(state[key].shape)}"]))
+        number += 1
+    return number
 
 
 def _is_used(key: str) -> bool:
     return not key.startswith(LEFT) and not key.endswith(_TABLES)
 
 
-def _base(checkpoint: Path) -> Mapping[str, Tensor]:
+def _base(checkpoint: Path) -> State:
     """CLAP's audio branch, from the file that lies beside a checkpoint or its folder."""
     found = companion(checkpoint, FILES[CLAP])
     if found is None:
         raise ValueError(f"it adapts LAION-CLAP, whose file {FILES[CLAP]} must lie beside it")
-    state = unwrap(read_file(found)) or {}
-    base = {key: state[key] for key in state if key.startswith(_ENCODER) and _is_used(key)}
+    base = encoder_of(unwrap(read_file(found)) or {})
     if not base:
         raise ValueError(f"{found} is no checkpoint of LAION-CLAP")
     return base

@@ -15,15 +15,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .columns import Span
-from .htsat import BANDS, PATCH, SIDES, WIDTHS, unfold
-from .swin import Expand, SwinBlock, attend
+from .htsat import BANDS, PATCH, Sizes, unfold
+from .swin import WINDOW, Expand, SwinBlock, attend
 
 EMBEDDING = 1024
 """Numbers of a query: its positive and its negative half."""
 HEADS = 8
-WIDTH = 640
 """Of the transformer over frames."""
-LAYERS = 3
 
 
 class Film(nn.Module):
@@ -53,10 +51,10 @@ class Skip(nn.Module):
 
         Args:
             heard: ``(batch, rows, columns, width)``.
-            film: ``(queries, 2 * width)``.
+            film: ``(queries, 2 * width)``; or ``(batch, queries, 2 * width)``, each map its own.
             x: ``(batch * queries, rows, columns, width)``, what the decoder has so far; or None.
         """
-        gamma, beta = film[:, None, None].chunk(2, dim=-1)
+        gamma, beta = film[..., None, None, :].chunk(2, dim=-1)
         asked = (self.feature_proj(heard)[:, None] * gamma + beta).flatten(0, 1)
         out: Tensor = self.norm(asked if x is None else x + asked)
         return out
@@ -68,7 +66,7 @@ class Stage(nn.Module):
     def __init__(self, width: int, side: int) -> None:
         super().__init__()
         self.blocks = nn.ModuleList([SwinBlock(width, side)])
-        if width < WIDTHS[-1]:
+        if side > WINDOW:
             self.downsample = Expand(2 * width)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -82,13 +80,13 @@ class Stage(nn.Module):
 class Picture(nn.Module):
     """Each token to a patch of 4 x 4 pixels."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(WIDTHS[0])
-        self.proj = nn.ConvTranspose2d(WIDTHS[0], 1, PATCH, stride=PATCH)
+        self.norm = nn.LayerNorm(width)
+        self.proj = nn.ConvTranspose2d(width, 1, PATCH, stride=PATCH)
 
     def forward(self, x: Tensor) -> Tensor:
-        """From a grid of 64 x 64 to ``(batch, 256, 256)``."""
+        """From a grid to ``(batch, side, side)`` pixels."""
         patches = self.norm(x) @ self.proj.weight.flatten(1) + self.proj.bias
         rows: Tensor = patches.unflatten(-1, (PATCH, PATCH)).transpose(2, 3)
         return rows.flatten(3).flatten(1, 2)
@@ -97,18 +95,18 @@ class Picture(nn.Module):
 class SelfAttention(nn.Module):
     """Attention of each of some frames to all; parameters as ``nn.MultiheadAttention`` has them."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
-        self.in_proj_weight = nn.Parameter(torch.empty(3 * WIDTH, WIDTH))
-        self.in_proj_bias = nn.Parameter(torch.zeros(3 * WIDTH))
-        self.out_proj = nn.Linear(WIDTH, WIDTH)
+        self.in_proj_weight = nn.Parameter(torch.empty(3 * width, width))
+        self.in_proj_bias = nn.Parameter(torch.zeros(3 * width))
+        self.out_proj = nn.Linear(width, width)
         nn.init.xavier_uniform_(self.in_proj_weight)
 
     def forward(self, x: Tensor, want: Span) -> Tensor:
-        """From all frames ``(batch, frames, 640)`` to those wanted."""
-        weight, bias = self.in_proj_weight, self.in_proj_bias
-        query = functional.linear(_frames(x, want), weight[:WIDTH], bias[:WIDTH])
-        key, value = functional.linear(x, weight[WIDTH:], bias[WIDTH:]).chunk(2, dim=-1)
+        """From all frames ``(batch, frames, width)`` to those wanted."""
+        weight, bias, width = self.in_proj_weight, self.in_proj_bias, x.shape[-1]
+        query = functional.linear(_frames(x, want), weight[:width], bias[:width])
+        key, value = functional.linear(x, weight[width:], bias[width:]).chunk(2, dim=-1)
         heads = (part.unflatten(-1, (HEADS, -1)).transpose(1, 2) for part in (query, key, value))
         attended = attend(*heads)
         out: Tensor = self.out_proj(attended.transpose(1, 2).flatten(2))
@@ -118,13 +116,13 @@ class SelfAttention(nn.Module):
 class Layer(nn.Module):
     """Post-norm transformer layer; named and computed as ``nn.TransformerEncoderLayer``."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
-        self.self_attn = SelfAttention()
-        self.linear1 = nn.Linear(WIDTH, 4 * WIDTH)
-        self.linear2 = nn.Linear(4 * WIDTH, WIDTH)
-        self.norm1 = nn.LayerNorm(WIDTH)
-        self.norm2 = nn.LayerNorm(WIDTH)
+        self.self_attn = SelfAttention(width)
+        self.linear1 = nn.Linear(width, 4 * width)
+        self.linear2 = nn.Linear(4 * width, width)
+        self.norm1 = nn.LayerNorm(width)
+        self.norm2 = nn.LayerNorm(width)
 
     def forward(self, x: Tensor, want: Span) -> Tensor:
         """From all frames to those wanted."""
@@ -136,15 +134,15 @@ class Layer(nn.Module):
 class Transformer(nn.Module):
     """Layers over the frames, the last of which makes the wanted ones only."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int, layers: int) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(Layer() for _ in range(LAYERS))
+        self.layers = nn.ModuleList(Layer(width) for _ in range(layers))
 
     def forward(self, x: Tensor, want: Span) -> Tensor:
         """From all frames to those wanted."""
         whole = Span.whole(x.shape[1])
         for n, layer in enumerate(self.layers, start=1):
-            x = layer(x, want if n == LAYERS else whole)
+            x = layer(x, want if n == len(self.layers) else whole)
         return x
 
 
@@ -153,22 +151,29 @@ class Decoder(nn.Module):
 
     Args:
         bins: of the spectrogram.
+        encoder: sizes of the encoder.
+        width, layers: of the transformer over frames.
     """
 
-    def __init__(self, bins: int) -> None:
+    def __init__(self, bins: int, encoder: Sizes, width: int, layers: int) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(map(Stage, reversed(WIDTHS), reversed(SIDES)))
-        self.film = Skip(WIDTHS[-1])
-        self.skip = nn.ModuleList(map(Skip, reversed(WIDTHS)))
-        self.inverse_patch_embed = Picture()
+        widths = encoder.widths[::-1]
+        self.layers = nn.ModuleList(map(Stage, widths, reversed(encoder.sides)))
+        self.film = Skip(widths[0])
+        self.skip = nn.ModuleList(map(Skip, widths))
+        self.inverse_patch_embed = Picture(encoder.width)
         self.spec_norm = nn.BatchNorm1d(bins)
-        joined = nn.Linear(bins + BANDS, WIDTH)
+        joined = nn.Linear(bins + BANDS, width)
         self.mask_net = nn.ModuleList(
-            [joined, nn.LayerNorm(WIDTH), Transformer(), nn.Linear(WIDTH, bins)]
+            [joined, nn.LayerNorm(width), Transformer(width, layers), nn.Linear(width, bins)]
         )
 
     def condition(self, embedding: Tensor) -> Tensor:
-        """Factors and summands ``(..., 5888)`` of queries ``(..., 1024)``, at all five places."""
+        """Factors and summands of queries ``(..., 1024)``, at all places one after the other.
+
+        Returns:
+            ``(..., size)``; of the published network 5888 numbers at five places.
+        """
         return torch.cat([skip.skip_conv(embedding) for skip in self._skips()], dim=-1)
 
     def forward(
@@ -178,14 +183,14 @@ class Decoder(nn.Module):
 
         Args:
             magnitude: ``(batch, bins, frames)``.
-            heard: the encoder's five maps, see :meth:`.htsat.HTSAT.forward`.
-            conditioning: ``(queries, 5888)``.
+            heard: the encoder's maps, see :meth:`.htsat.HTSAT.forward`.
+            conditioning: ``(queries, size)``; or ``(batch, queries, size)``, each item its own.
             want: frames to make masks for.
 
         Returns:
             ``(batch, queries, bins, want)`` in [0, 1].
         """
-        batch, queries = magnitude.shape[0], conditioning.shape[0]
+        batch, queries = magnitude.shape[0], conditioning.shape[-2]
         sizes = [2 * skip.norm.normalized_shape[0] for skip in self._skips()]
         first, *films = conditioning.split(sizes, dim=-1)
         x = self.film(heard[-1], first)

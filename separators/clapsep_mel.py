@@ -22,7 +22,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .clap_audio import mel_bands
-from .htsat import FRAMES
 from .spectrogram import Spectrogram
 
 _N_FFT = 1024  # at either rate
@@ -38,14 +37,16 @@ class LogMel(nn.Module):
 
     Args:
         front: the transform of 32 kHz: n_fft 1024, hop 320, mirrored; blocks of ``front.clip``.
+        frames: that the encoder hears.
     """
 
     inner: Tensor
     border: Tensor
     bands: Tensor
 
-    def __init__(self, front: Spectrogram) -> None:
+    def __init__(self, front: Spectrogram, frames: int) -> None:
         super().__init__()
+        self.frames = frames
         used = mel_bands().any(1).nonzero()[:, 0]
         reach = _to_encoder(front, front.frames // 2, used)
         inner = torch.stack([reach[0, :, 0], reach[1, :, 1]])
@@ -58,7 +59,7 @@ class LogMel(nn.Module):
         self.register_buffer("bands", mel_bands()[used].T.contiguous(), persistent=False)
 
     def forward(self, spectrogram: Tensor) -> Tensor:
-        """Turns ``(batch, 513, frames, 2)`` into ``(batch, 64, 1024)`` dB, -100 after the block."""
+        """Turns ``(batch, 513, frames, 2)`` into ``(batch, 64, frames)`` dB, -100 beyond."""
         last = spectrogram.shape[2] - self.after
         real, imaginary = spectrogram[:, :, self.before : last].unbind(-1)
         inner = (self.inner[0] @ real).square() + (self.inner[1] @ imaginary).square()
@@ -66,7 +67,7 @@ class LogMel(nn.Module):
         made = self.border @ ends.permute(0, 2, 3, 1).flatten(2)[..., None]
         outer = made[..., 0].unflatten(2, (2, -1)).square().sum(2).transpose(1, 2)
         power = torch.cat([outer[..., : self.before], inner, outer[..., self.before :]], dim=2)
-        mel = functional.pad(self.bands @ power, (0, FRAMES - power.shape[2]))
+        mel = functional.pad(self.bands @ power, (0, self.frames - power.shape[2]))
         return 10 * torch.log10(mel.clamp(min=_POWER_FLOOR))
 
 

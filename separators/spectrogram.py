@@ -50,8 +50,9 @@ class Spectrogram:
         """
         mode = "constant" if self.padding == "zeros" else "reflect"
         flat = functional.pad(audio.reshape(1, -1, audio.shape[-1]), (self.n_fft // 2,) * 2, mode)
+        window = self._window(audio.device)
         spectrum = torch.stft(
-            flat[0], self.n_fft, self.hop, window=self._window(), center=False, return_complex=True
+            flat[0], self.n_fft, self.hop, window=window, center=False, return_complex=True
         )
         return spectrum.reshape(*audio.shape[:-1], *spectrum.shape[-2:])
 
@@ -67,11 +68,12 @@ class Spectrogram:
             ``(..., samples)`` float32.
         """
         flat = spectrum.reshape(-1, *spectrum.shape[-2:])
-        audio = torch.istft(flat, self.n_fft, self.hop, window=self._window(), length=samples)
+        window = self._window(spectrum.device)
+        audio = torch.istft(flat, self.n_fft, self.hop, window=window, length=samples)
         return audio.reshape(*spectrum.shape[:-2], -1)
 
-    def _window(self) -> Tensor:
-        return torch.hann_window(self.n_fft)
+    def _window(self, device: torch.device) -> Tensor:
+        return torch.hann_window(self.n_fft, device=device)
 
 
 def as_pairs(spectrum: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ from soloist.runtime.spec import Precision
 from soloist.separators import htsat
 from soloist.separators.audiosep import AUDIOSEP_FRONT, AudioSep
 from soloist.separators.checkpoints import Checkpoint
-from soloist.separators.clapsep import CLAPSep
+from soloist.separators.clapsep import CLAPSep, Sizes
 from soloist.separators.columns import Span
 from soloist.separators.spectrogram import Spectrogram
 
@@ -51,9 +51,7 @@ def lively(network: nn.Module) -> nn.Module:
 def clapsep(embedding: Asked) -> WindowedModel:
     """With few blocks; all else as published."""
     torch.manual_seed(0)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(htsat, "DEPTHS", (2, 2, 1, 1))
-        network = lively(CLAPSep())
+    network = lively(CLAPSep(sizes=Sizes(htsat.Sizes(depths=(2, 2, 1, 1)))))
     nn.init.constant_(network.get_submodule("audio_branch.bn0").get_buffer("running_mean"), -40.0)
     nn.init.constant_(network.get_submodule("audio_branch.bn0").get_buffer("running_var"), 300.0)
     checkpoint = Checkpoint[nn.Module]("clapsep", network, {}, "0" * 64)

@@ -1,7 +1,9 @@
 """Parts of CLAPSep against closed forms, brute force and the library transformers."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,12 +13,13 @@ from torch import Tensor, nn
 from transformers import ClapAudioConfig
 from transformers.models.clap.modeling_clap import ClapAudioLayer
 
+from soloist.separators import clapsep, load
 from soloist.separators.clap_audio import log_mel
 from soloist.separators.clapsep import CLAPSEP_FRONT, CLAPSep, query
 from soloist.separators.clapsep_decoder import Skip, Transformer
 from soloist.separators.clapsep_mel import LogMel, resampling
 from soloist.separators.columns import Span
-from soloist.separators.htsat import fold, merged, unfold
+from soloist.separators.htsat import HTSAT, Sizes, fold, merged, unfold
 from soloist.separators.spectrogram import as_pairs
 from soloist.separators.swin import Expand, Merge, SwinBlock
 
@@ -55,7 +58,7 @@ def test_the_encoder_hears_what_resampled_audio_would_be(samples: int) -> None:
     audio[: samples // 3] *= 0.001
     expected = log_mel(to_48_khz(audio)[None])[0].T
     front = replace(CLAPSEP_FRONT, clip=samples)
-    found = LogMel(front)(as_pairs(front.analyse(audio))[None])[0]
+    found = LogMel(front, 1024)(as_pairs(front.analyse(audio))[None])[0]
     assert found.shape == (64, 1024)
     assert expected.shape[1] == front.frames
     np.testing.assert_allclose(found[:, : front.frames], expected, atol=0.02, rtol=0)
@@ -108,6 +111,9 @@ def test_folding() -> None:
     picture = fold(bands)
     assert picture[0, 64 * 2 + 5, 7] == bands[0, 5, 256 * 2 + 7]
     assert torch.equal(unfold(picture), bands)
+    half = fold(bands[..., :256])
+    assert half[0, 64 + 5, 7] == bands[0, 5, 128 + 7]
+    assert torch.equal(unfold(half), bands[..., :256])
 
 
 def test_each_query_meets_each_sound() -> None:
@@ -124,7 +130,7 @@ def test_each_query_meets_each_sound() -> None:
 
 def test_the_transformer_is_torchs_and_makes_some_frames_alike() -> None:
     torch.manual_seed(1)
-    ours = Transformer().eval()
+    ours = Transformer(640, 3).eval()
     layer = nn.TransformerEncoderLayer(640, 8, 2560, batch_first=True)
     theirs = nn.TransformerEncoder(layer, 3, enable_nested_tensor=False)
     theirs.load_state_dict(ours.state_dict())
@@ -155,6 +161,66 @@ def test_queries() -> None:
         query(None, None)
     with pytest.raises(ValueError, match="an embedding of 768 numbers; CLAP's have 512"):
         query(noise(768))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "frames", "grids"),
+    [
+        (Sizes(), 1024, [(64, 128), (32, 256), (16, 512), (8, 1024)]),
+        (Sizes(32, (1, 2, 1)), 256, [(32, 32), (16, 64), (8, 128)]),
+        (Sizes(64, (2, 1)), 64, [(16, 64), (8, 128)]),
+    ],
+)
+def test_encoders_of_other_sizes_hear_other_lengths(
+    sizes: Sizes, frames: int, grids: list[tuple[int, int]]
+) -> None:
+    assert sizes.frames == frames
+    assert list(zip(sizes.sides, sizes.widths, strict=True)) == grids
+    if sizes != Sizes():
+        maps = HTSAT(sizes).eval()(noise(2, 64, frames))
+        wanted = [*grids, grids[-1]]
+        assert [tuple(each.shape) for each in maps] == [(2, s, s, w) for s, w in wanted]
+
+
+@pytest.mark.parametrize("depths", [(1, 1), (2, 1, 1)])
+def test_separators_of_other_sizes(depths: tuple[int, ...], tmp_path: Path) -> None:
+    network = CLAPSep(sizes=clapsep.Sizes(Sizes(32, depths), width=24, layers=2)).eval()
+    front = network.front
+    assert front.frames == 1 + 1000 * network.sizes.encoder.frames // 1024
+    pairs = as_pairs(front.analyse(0.1 * noise(2, front.clip)))
+    queries = network.condition(noise(2, 3, 1024))
+    each = torch.stack([network(pairs[n : n + 1], queries[n])[0] for n in range(2)])
+    torch.testing.assert_close(network(pairs, queries), each, atol=1e-5, rtol=0)
+    torch.save(network.state_dict(), tmp_path / "small.pt")
+    found = load(tmp_path / "small.pt").network
+    torch.testing.assert_close(found(pairs, queries), each, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("key", "shape", "said"),
+    [
+        ("audio_branch.layers.1.blocks.0.mlp.fc1.weight", (4, 1), "fc1.weight is (4, 1)"),
+        ("decoder_model.mask_net.2.layers.0.linear1.weight", (4, 1), "linear1.weight is (4, 1)"),
+        ("audio_branch.patch_embed.proj.weight", (48, 1, 4, 4), "fc1.weight is (128, 32)"),
+        ("decoder_model.mask_net.0.weight", (0, 577), "linear1.weight is (96, 24)"),
+    ],
+)
+def test_sizes_that_do_not_go_together_are_refused(
+    key: str, shape: tuple[int, ...], said: str, tmp_path: Path
+) -> None:
+    state = CLAPSep(sizes=clapsep.Sizes(Sizes(32, (1, 1)), width=24, layers=1)).state_dict()
+    torch.save({**state, key: torch.zeros(shape)}, tmp_path / "small.pt")
+    with pytest.raises(ValueError, match=re.escape(said)):
+        load(tmp_path / "small.pt")
+
+
+def test_sizes_that_no_network_has() -> None:
+    for bad in [(48, (1, 1)), (0, (1, 1)), (32, (1,)), (32, (1, 0))]:
+        with pytest.raises(ValueError, match=r"tokens of|stages of"):
+            Sizes(*bad)
+    for width, layers in [(20, 1), (0, 1), (8, 0)]:
+        with pytest.raises(ValueError, match=f"{layers} layers of {width} numbers"):
+            clapsep.Sizes(width=width, layers=layers)
 
 
 def test_other_transforms_are_refused() -> None:

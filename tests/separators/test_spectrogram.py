@@ -39,6 +39,13 @@ def test_back_to_the_samples(front: Spectrogram) -> None:
     torch.testing.assert_close(shorter, audio[..., : shorter.shape[-1]], atol=1e-4, rtol=0)
 
 
+@pytest.mark.parametrize("front", FRONTS)
+def test_a_spectrum_is_on_the_device_of_its_audio(front: Spectrogram) -> None:
+    spectrum = front.analyse(torch.zeros(2, 9000, device="meta"))
+    assert spectrum.shape == (2, front.bins, 1 + 9000 // front.hop)
+    assert spectrum.device.type == "meta"
+
+
 def test_pairs_and_thresholds() -> None:
     spectrum = torch.tensor([3 - 4j, 0j])
     assert magnitude(as_pairs(spectrum)).tolist() == [5.0, 0.0]
