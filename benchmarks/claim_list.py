@@ -56,7 +56,7 @@ _SHORT_RUN: Settings = {
     "average": 0.99,  # of a run a tenth as long as usual
     "workers": 0,
 }
-_SMALL_UNET: Settings = {"maps": 8, "levels": 5, "base": 8, "frames": 64}
+_SMALL_UNET: Settings = {"maps": 8, "levels": 5, "base": 8, "frames": 64, "gates": 1.0}
 
 CLAIMS: dict[str, Claim] = {
     "nit": Claim(

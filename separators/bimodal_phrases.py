@@ -58,9 +58,11 @@ def encode(text: ClapText, ids: Tensor) -> list[Phrase]:
 
 def condition(network: BiModal, phrases: Sequence[Phrase]) -> Tensor:
     """The conditioning of several texts, ``(queries, size)``, shorter ones filled up."""
-    tokens = pad_sequence([phrase.tokens for phrase in phrases], batch_first=True)
-    counts = pad_sequence([phrase.counts for phrase in phrases], batch_first=True)
-    return network.condition(tokens, counts, torch.stack([p.embedding for p in phrases]))
+    device = network.net_synthesizer.bias.device
+    tokens = pad_sequence([phrase.tokens for phrase in phrases], batch_first=True).to(device)
+    counts = pad_sequence([phrase.counts for phrase in phrases], batch_first=True).to(device)
+    embeddings = torch.stack([phrase.embedding for phrase in phrases]).to(device)
+    return network.condition(tokens, counts, embeddings)
 
 
 def read_phrase(path: Path, text: ClapText | None, config: BiModalConfig) -> Phrase:

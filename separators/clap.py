@@ -71,31 +71,45 @@ class Clap:
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Embeddings ``(texts, 512)`` float32, each row of Euclidean length 1."""
-        return self.encode_tokens(self._tokeniser(texts))
+        return self.encode_tokens(self.tokeniser(texts))
 
     @torch.no_grad()
     def encode_tokens(self, ids: Tensor) -> NDArray[np.float32]:
         """As :meth:`encode`, of token numbers ``(texts, 77)`` padded with 1."""
-        _, embeddings = self._text(ids)
+        _, embeddings = self.text(ids)
         return np.asarray(embeddings.numpy(), dtype=np.float32)
 
     @torch.no_grad()
     def encode_sounds(self, sounds: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         """Embeddings ``(sounds, 512)``, of length 1, of mono sounds ``(samples,)`` at 48 kHz."""
-        rows = [self._audio(torch.from_numpy(sound)[None])[0] for sound in sounds]
+        rows = [self.audio(torch.from_numpy(sound)[None])[0] for sound in sounds]
         return np.asarray(torch.stack(rows).numpy(), dtype=np.float32)
 
     @cached_property
-    def _tokeniser(self) -> Tokeniser:
+    def tokeniser(self) -> Tokeniser:
+        """Texts to token numbers."""
         return Tokeniser(self._vocabulary)
 
     @cached_property
-    def _text(self) -> ClapText:
+    def text(self) -> ClapText:
+        """The text branch."""
         return self._branch(ClapText.from_state, "text")
 
     @cached_property
-    def _audio(self) -> ClapAudio:
+    def audio(self) -> ClapAudio:
+        """The audio branch."""
         return self._branch(ClapAudio.from_state, "audio")
+
+    @property
+    def log_scale(self) -> Tensor:
+        """Ln of what similarities of sounds to texts are multiplied by, ``logit_scale_a``.
+
+        Raises:
+            ValueError: the file does not hold it.
+        """
+        if "logit_scale_a" not in self._state:
+            raise ValueError(f"{self._path} is no checkpoint of LAION-CLAP: missing logit_scale_a")
+        return self._state["logit_scale_a"]
 
     def _branch(self, load: Callable[[State], Branch], part: str) -> Branch:
         own = f"{part}_branch.", f"{part}_projection."

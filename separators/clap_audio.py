@@ -18,12 +18,16 @@ from torch.nn import functional
 from .checkpoint_files import State, fill
 from .clap_text import DIMENSION, projection
 from .clap_tokens import no_transformers
+from .htsat import BANDS
 
 RATE = 48_000
 """Sample rate of sounds, Hertz."""
 
 CLIP = 10 * RATE
 """Samples of a sound; shorter ones are repeated, longer ones cut."""
+
+HIGH = 14_000.0
+"""Upper end of the highest band, Hertz."""
 
 _TABLES = ("relative_position_index", "attn_mask")  # by formula here
 _LEFT = (
@@ -85,29 +89,36 @@ def repeated(audio: Tensor, samples: int) -> Tensor:
     return functional.pad(audio, (0, samples - audio.shape[-1]))
 
 
-def log_mel(audio: Tensor) -> Tensor:
-    """Log-mel spectrogram ``(sounds, 1 + samples // 480, 64)`` in dB of sounds at 48 kHz.
+def log_mel(
+    audio: Tensor,
+    *,
+    rate: int = RATE,
+    hop: int = 480,
+    high: float = HIGH,
+    floor: float = 1e-10,
+) -> Tensor:
+    """Log-mel spectrogram ``(sounds, 1 + samples // hop, 64)`` in dB of ``(sounds, samples)``.
 
-    Power of 1024-point frames every 480 samples (periodic Hann, centred, reflected), 64 bands of
-    Slaney's mel scale from 50 to 14 000 Hz with unit area, 10 log10 with a floor of 1e-10.
+    Power of 1024-point frames every ``hop`` samples (periodic Hann, centred, reflected), 64 bands
+    of Slaney's mel scale from 50 to ``high`` Hz with unit area, 10 log10 with a floor.
     """
     window = torch.hann_window(1024).to(audio)
-    spectrum = torch.stft(audio, 1024, 480, window=window, pad_mode="reflect", return_complex=True)
+    spectrum = torch.stft(audio, 1024, hop, window=window, pad_mode="reflect", return_complex=True)
     power = spectrum.abs().square().transpose(1, 2)
-    return 10 * torch.log10((power @ mel_bands().to(power)).clamp(min=1e-10))
+    return 10 * torch.log10((power @ mel_bands(rate, high).to(power)).clamp(min=floor))
 
 
 @cache
-def mel_bands() -> Tensor:
-    """Weights ``(513, 64)`` of the powers of a frame's bins in each band."""
+def mel_bands(rate: int = RATE, high: float = HIGH) -> Tensor:
+    """Weights ``(513, 64)`` of the powers of a frame's bins in each band, up to ``high`` Hz."""
     from transformers.audio_utils import mel_filter_bank
 
     bands: NDArray[np.float64] = mel_filter_bank(
         num_frequency_bins=513,
-        num_mel_filters=64,
+        num_mel_filters=BANDS,
         min_frequency=50,
-        max_frequency=14_000,
-        sampling_rate=RATE,
+        max_frequency=high,
+        sampling_rate=rate,
         norm="slaney",
         mel_scale="slaney",
     )

@@ -17,6 +17,8 @@ from torch.nn import functional
 LEAK = 0.2
 BASE = 64
 """Channels of the outermost level as published; see :class:`UNet`."""
+MATRICES = 1e-4
+"""Standard deviation of matrices before training, as published."""
 
 
 class Level(nn.Module):
@@ -192,10 +194,11 @@ def double(x: Tensor) -> Tensor:
     return functional.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)
 
 
-def initialise(network: nn.Module) -> None:
-    """Draws the weights that training starts from, by the published standard deviations.
+def initialise(network: nn.Module, matrices: float = MATRICES) -> None:
+    """Draws the weights that training starts from.
 
-    Convolutions N(0, 1e-3), scales of norms N(1, 0.02), matrices N(0, 1e-4).
+    Convolutions N(0, 1e-3), scales of norms N(1, 0.02), as published; matrices by their standard
+    deviation.
     """
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
@@ -203,4 +206,4 @@ def initialise(network: nn.Module) -> None:
         elif isinstance(module, nn.BatchNorm2d):
             nn.init.normal_(module.weight, 1.0, 0.02)
         elif isinstance(module, nn.Linear):
-            nn.init.normal_(module.weight, 0.0, 1e-4)
+            nn.init.normal_(module.weight, 0.0, matrices)

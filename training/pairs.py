@@ -18,7 +18,7 @@ from torch.utils.data import Dataset
 
 from .clips import Clip, active_power
 from .phrases import ENCODER, embed
-from .settings import Table
+from .settings import FilePath, Table
 
 SOURCES = 2
 _LEVELS = (0.5, 1.5)  # of a source, a factor
@@ -37,7 +37,7 @@ class Queries(Table):
 
     mode: Literal["text", "image", "hybrid"] = "text"
     encoder: str = ENCODER
-    images: Path | None = None
+    images: FilePath | None = None
 
 
 class QueryTable:
@@ -108,6 +108,39 @@ class Mixing(Table):
     pollution_db: float = Field(default=5.0, ge=0)
 
 
+class Classes:
+    """Recordings by class, and how they are drawn: rare classes are heard, not memorised.
+
+    Args:
+        clips: recordings.
+        least: classes that are needed.
+
+    Raises:
+        ValueError: there are fewer.
+    """
+
+    def __init__(self, clips: Sequence[Clip], least: int) -> None:
+        by_label: dict[str, list[Clip]] = defaultdict(list)
+        for clip in clips:
+            by_label[clip.label].append(clip)
+        self.labels = sorted(by_label)
+        self._clips = [by_label[label] for label in self.labels]
+        if len(self.labels) < least:
+            raise ValueError(f"found {len(self.labels)} classes, mixtures take at least {least}")
+        # between one share a class and one share a clip
+        weight = np.array([len(clips) for clips in self._clips]) ** 0.5
+        self._weight = weight / weight.sum()
+
+    def choose(self, count: int, random: np.random.Generator) -> NDArray[np.int64]:
+        """Numbers of so many different classes."""
+        return random.choice(len(self.labels), count, replace=False, p=self._weight)
+
+    def clip(self, number: int, random: np.random.Generator) -> Clip:
+        """A recording of a class."""
+        clips = self._clips[number]
+        return clips[random.integers(len(clips))]
+
+
 class Pairs(Dataset[Mapping[str, Any]]):
     """Endless pairs by number.
 
@@ -133,22 +166,14 @@ class Pairs(Dataset[Mapping[str, Any]]):
     ) -> None:
         self.queries, self.mixing = queries, mixing
         self.samples, self.batch, self.seed = samples, batch, seed
-        self.by_label: dict[str, list[Clip]] = defaultdict(list)
-        for clip in clips:
-            self.by_label[clip.label].append(clip)
-        self.labels = sorted(self.by_label)
-        if len(self.labels) <= SOURCES:
-            raise ValueError(f"found {len(self.labels)} classes, pairs take at least 3")
-        # between one share a class and one share a clip: rare classes are heard, not memorised
-        weight = np.array([len(self.by_label[label]) for label in self.labels]) ** 0.5
-        self.weight = weight / weight.sum()
+        self.classes = Classes(clips, least=SOURCES + 1)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         random = np.random.default_rng((self.seed, index))
         sources, queries = [], []
-        chosen = random.choice(len(self.labels), SOURCES + 1, replace=False, p=self.weight)
+        chosen = self.classes.choose(SOURCES + 1, random)
         for number in chosen[:SOURCES]:
-            clip = self._clip(number, random)
+            clip = self.classes.clip(number, random)
             sources.append(self._source(clip, int(chosen[SOURCES]), random))
             queries.append(self.queries.draw(clip, index // self.batch, random))
         return {
@@ -157,19 +182,14 @@ class Pairs(Dataset[Mapping[str, Any]]):
             "labels": chosen[:SOURCES].astype(np.int64),
         }
 
-    def _clip(self, number: int, random: np.random.Generator) -> Clip:
-        clips = self.by_label[self.labels[number]]
-        return clips[random.integers(len(clips))]
-
     def _source(self, clip: Clip, other: int, random: np.random.Generator) -> NDArray[np.float32]:
         """An excerpt at a random level, within full scale; polluted or not."""
         source = excerpt(clip, self.samples, random)
         if random.random() < self.mixing.pollution:
-            noise = excerpt(self._clip(other, random), self.samples, random)
+            noise = excerpt(self.classes.clip(other, random), self.samples, random)
             level = 10 ** (-random.uniform(0, self.mixing.pollution_db) / 20)
             source += level * noise * _balance(source, noise)
-        scaled: NDArray[np.float32] = np.float32(random.uniform(*_LEVELS)) * source
-        return scaled.clip(-1, 1)
+        return at_random_level(source, random)
 
 
 def excerpt(clip: Clip, samples: int, random: np.random.Generator) -> NDArray[np.float32]:
@@ -177,6 +197,14 @@ def excerpt(clip: Clip, samples: int, random: np.random.Generator) -> NDArray[np
     audio = np.resize(clip.samples, max(samples, len(clip.samples)))
     start = random.integers(len(audio) - samples + 1)
     return audio[start : start + samples].astype(np.float32) / np.float32(32768)
+
+
+def at_random_level(
+    source: NDArray[np.float32], random: np.random.Generator
+) -> NDArray[np.float32]:
+    """The source louder or softer, within full scale."""
+    scaled: NDArray[np.float32] = np.float32(random.uniform(*_LEVELS)) * source
+    return scaled.clip(-1, 1)
 
 
 def _balance(source: NDArray[np.float32], noise: NDArray[np.float32]) -> float:

@@ -14,9 +14,17 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 
 _MOST_BYTES = 1 << 20
 
@@ -29,6 +37,15 @@ class Table(BaseModel):
     """A table of settings: unknown keys and values out of range are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _beside(path: Path, info: ValidationInfo) -> Path:
+    """The path as seen from the folder of the settings, where they come from a file."""
+    return path if info.context is None else info.context["folder"] / path
+
+
+FilePath = Annotated[Path, AfterValidator(_beside)]
+"""A path in a file of settings, relative to its folder."""
 
 
 class Run(Table):
@@ -49,8 +66,8 @@ class Run(Table):
         clip: greatest length of a step's gradient.
     """
 
-    manifest: Path
-    mixtures: Path | None = None
+    manifest: FilePath
+    mixtures: FilePath | None = None
     steps: int = Field(default=4000, ge=1)
     warm_up: int = Field(default=100, ge=1)
     cool_down: int = Field(default=1000, ge=1)
@@ -94,11 +111,8 @@ def read_settings(path: Path, kind: type[Settings]) -> Settings:
         values = tomllib.loads(content.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise SettingsError(f"the settings {path} are no TOML: {error}") from error
-    for key in ("manifest", "mixtures"):
-        if isinstance(values.get(key), str):
-            values[key] = path.parent / values[key]
     try:
-        return kind.model_validate(values)
+        return kind.model_validate(values, context={"folder": path.parent})
     except ValidationError as error:
         raise SettingsError(f"the settings {path}: {_first_fault(error)}") from error
 

@@ -15,9 +15,11 @@ def read(folder: Path, text: str) -> Family:
 
 
 def test_paths_are_relative_to_the_file_and_tables_are_the_recipes_own(tmp_path: Path) -> None:
-    found = read(tmp_path, 'manifest = "data/m.csv"\nsteps = 5000\n[network]\nmaps = 16\n')
+    text = 'manifest = "data/m.csv"\nsteps = 5000\n[network]\nmaps = 16\n'
+    found = read(tmp_path, text + '[queries]\nimages = "frames.npz"\n')
     assert found.manifest == tmp_path / "data" / "m.csv"
     assert found.mixtures is None
+    assert found.queries.images == tmp_path / "frames.npz"
     assert (found.steps, found.network.maps, found.network.levels) == (5000, 16, 7)
     assert found.network.geometry.front.frames == 256
 

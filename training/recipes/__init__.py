@@ -8,6 +8,8 @@ from typing import Any
 
 from ..recipe import Recipe
 from ..settings import Run
+from .bimodal import BiModalWords, Semi, Weak
+from .clap_mini import Contrast, ContrastiveWords
 from .clipsep import Family, Labels, MixAndSeparate, NoiseInvariant, Permutation, Words
 
 
@@ -25,5 +27,8 @@ RECIPES: dict[str, Named] = {
     "bertsep": Named(Family, Words),
     "labelsep": Named(Family, Labels),
     "pit": Named(Family, Permutation),
+    "clap-mini": Named(Contrast, ContrastiveWords),
+    "weak": Named(Weak, BiModalWords),
+    "semi": Named(Semi, BiModalWords),
 }
 """As in ``soloist train NAME``."""

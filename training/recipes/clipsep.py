@@ -26,7 +26,7 @@ from ...separators.late_fusion import LateFusion, QueriedLateFusion, read_out
 from ...separators.log_picture import CLIPSEP_FRONT, FLOOR, Geometry
 from ...separators.pit import PIT
 from ...separators.spectrogram import as_pairs, magnitude
-from ...separators.unet import BASE, initialise
+from ...separators.unet import BASE, MATRICES, initialise
 from ..clips import load_clips
 from ..clipsep_losses import clipsep_loss, nit_loss, pit_loss
 from ..development import Development
@@ -47,12 +47,15 @@ class Sizes(Table):
         levels: of its U-Net.
         base: channels of the outermost level, which double from level to level, up to eightfold.
         frames: of a clip, a multiple of ``2 ** levels``.
+        gates: standard deviation of the matrices that make gates, before training. With the
+            published one all queries begin with the same mask, and stay there for long.
     """
 
     maps: int = Field(default=32, ge=1, le=512)
     levels: int = Field(default=7, ge=5, le=8)
     base: int = Field(default=BASE, ge=1, le=512)
     frames: int = Field(default=256, ge=32, le=4096)
+    gates: float = Field(default=MATRICES, gt=0, le=10)
 
     @model_validator(mode="after")
     def _halves(self) -> Sizes:
@@ -90,7 +93,7 @@ class MixAndSeparate(Recipe[Family]):
         clips = load_clips(settings.manifest, "train", self.front.sample_rate)
         self.labels = sorted({clip.label for clip in clips})
         self.network = self._network(geometry)
-        initialise(self.network)
+        initialise(self.network, settings.network.gates)
         self.table = QueryTable(clips, settings.queries, self.embedding)
         self.examples = Pairs(
             clips, self.table, settings.mixing, self.front.clip, settings.batch, settings.seed

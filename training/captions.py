@@ -1,0 +1,102 @@
+"""Mixtures with captions that name the sounds in them, and mixtures of those.
+
+What weak supervision learns from: nobody has to know a sound alone. Example ``i`` is the same
+whenever it is drawn. Source: Mahmud et al. (ICLR 2024, arXiv 2404.01740), and their published code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from .clips import Clip
+from .pairs import Classes, at_random_level, excerpt
+from .settings import Table
+
+
+class Captions(Table):
+    """How captioned mixtures are made.
+
+    Attributes:
+        sources: sounds that a caption names, each of another class.
+        singles: share of the examples whose captions name one sound each: single recordings, which
+            supervision has and weak supervision has not.
+    """
+
+    sources: int = Field(default=2, ge=1, le=8)
+    singles: float = Field(default=0.0, ge=0, le=1)
+
+
+class Mixtures(Captions):
+    """How mixtures of captioned mixtures are made.
+
+    Attributes:
+        mixtures: captioned mixtures in an example.
+    """
+
+    mixtures: int = Field(default=2, ge=2, le=8)
+
+
+class Captioned(Dataset[Mapping[str, Any]]):
+    """Endless examples by number, each of ``mixtures`` captioned mixtures of ``sources`` sounds.
+
+    An example holds ``sounds`` ``(mixtures, sources, samples)`` float32, which add up to the whole;
+    ``phrases`` ``(mixtures, sources)`` int64, each a number in :attr:`phrases`; ``single``, whether
+    its captions name one sound each: then the others are silence, and the phrase is repeated.
+
+    Args:
+        clips: recordings, all at one rate.
+        captions: how they are mixed.
+        mixtures: captioned mixtures in an example.
+        samples: length of an example.
+        seed: the same seed gives the same examples.
+    """
+
+    def __init__(
+        self, clips: Sequence[Clip], captions: Captions, mixtures: int, samples: int, seed: int
+    ) -> None:
+        self.captions, self.mixtures, self.samples, self.seed = captions, mixtures, samples, seed
+        self.classes = Classes(clips, least=mixtures * captions.sources)
+        self.phrases = sorted({phrase for clip in clips for phrase in clip.phrases})
+        self._numbers = {phrase: number for number, phrase in enumerate(self.phrases)}
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        random = np.random.default_rng((self.seed, index))
+        single = random.random() < self.captions.singles
+        count = 1 if single else self.captions.sources
+        sounds = np.zeros((self.mixtures, self.captions.sources, self.samples), np.float32)
+        phrases = np.zeros(sounds.shape[:2], np.int64)
+        chosen = self.classes.choose(self.mixtures * count, random).reshape(self.mixtures, count)
+        for n, numbers in enumerate(chosen):
+            for p, number in enumerate(numbers):
+                clip = self.classes.clip(number, random)
+                sounds[n, p] = at_random_level(excerpt(clip, self.samples, random), random)
+                phrases[n, p] = self._numbers[clip.phrases[random.integers(len(clip.phrases))]]
+            phrases[n, count:] = phrases[n, 0]
+        return {
+            "sounds": sounds / np.float32(self.mixtures * count),
+            "phrases": phrases,
+            "single": np.bool_(single),
+        }
+
+    def words(self, numbers: Tensor) -> tuple[list[list[str]], list[list[str]]]:
+        """What the captions of a batch say.
+
+        Args:
+            numbers: ``(batch, mixtures, sources)``, of phrases.
+
+        Returns:
+            For each example its captions, each of which names its sounds, and its phrases, those of
+            one caption after those of the one before.
+        """
+        captions, phrases = [], []
+        for example in numbers.tolist():
+            named = [[self.phrases[number] for number in row] for row in example]
+            captions.append([" and ".join(dict.fromkeys(row)) for row in named])
+            phrases.append([phrase for row in named for phrase in row])
+        return captions, phrases
