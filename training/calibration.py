@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 from ..separators.checkpoints import load_solo
 from ..separators.solo import Solo
-from .gates import even_out
+from .gates import even_out, synonyms
 from .mixture_list import Mixture, read_mixtures, render
 from .phrases import embed
 
@@ -157,9 +157,10 @@ def main(options: argparse.Namespace) -> None:
     trained = load_solo(options.checkpoint)
     listed = read_mixtures(options.mixtures)
     classes = trained.facts["vocabulary"]
-    words = {mixture.query for mixture in listed}.union(*classes.values())
+    others = synonyms()
+    words = {mixture.query for mixture in listed}.union(*classes.values(), *others.values())
     embeddings = embed(words, trained.facts["encoder"])
-    even_out(trained.network, embeddings, classes)
+    even_out(trained.network, embeddings, classes, others)
     settings = [(1.0, 0.0), *itertools.product(options.scales, options.shifts)]
     columns, present = [], []
     for mixture in listed:

@@ -19,12 +19,16 @@ ACTIVE_FRAME = 960
 
 @dataclass(frozen=True)
 class Clip:
-    """One recording: its class, the phrases that name it, and its int16 mono samples."""
+    """One recording: its class, the phrases that name it, and its int16 mono samples.
+
+    ``category`` is a family of classes, such as ``"animal"``; empty where nobody says.
+    """
 
     path: str
     label: str
     phrases: tuple[str, ...]
     samples: NDArray[np.int16]
+    category: str = ""
 
 
 def manifest_hash(manifest: Path) -> str:
@@ -36,8 +40,8 @@ def load_clips(manifest: Path, split: str, sample_rate: int) -> list[Clip]:
     """Decodes every recording of one split.
 
     Args:
-        manifest: CSV with the columns path, class, caption (phrases separated by ``|``), split;
-            paths are relative to its folder.
+        manifest: CSV with the columns path, class, caption (phrases separated by ``|``), split,
+            and maybe category; paths are relative to its folder.
         split: ``"train"`` or ``"dev"``.
         sample_rate: Hz that they get, resampled where a file has another rate.
 
@@ -54,7 +58,8 @@ def load_clips(manifest: Path, split: str, sample_rate: int) -> list[Clip]:
                 raise ValueError(f"{row['path']}: need mono, found {samples.shape[1]} channels")
             if rate != sample_rate:
                 samples = soxr.resample(samples, rate, sample_rate)
-            clips.append(Clip(row["path"], row["class"], phrases_of(row), samples))
+            category = row.get("category", "")
+            clips.append(Clip(row["path"], row["class"], phrases_of(row), samples, category))
     return clips
 
 

@@ -2,12 +2,15 @@
 
 Each phrase has its gates from the few clips it was drawn with, some better than others. Their mean
 over the phrases of a class is steadier. So the words' network learns to give every phrase of a
-class, and what lies around and between them, the mean gates of its class. The trunk stays as it is.
+class, and what lies around and between them, the mean gates of its class; and with them other words
+for the class that no recording came with (``synonyms.csv``). The trunk stays as it is.
 """
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping, Sequence
+from importlib.resources import files
 
 import numpy as np
 import torch
@@ -16,13 +19,23 @@ from numpy.typing import NDArray
 from ..separators.solo import Solo
 from .mixtures import query_near
 
+_OFTEN = 3
+
+
+def synonyms() -> dict[str, tuple[str, ...]]:
+    """Other words for the classes of the training data, written down by hand."""
+    text = files(__package__).joinpath("synonyms.csv").read_text(encoding="utf8")
+    rows = csv.DictReader(text.splitlines())
+    return {row["class"]: tuple(row["phrases"].split("|")) for row in rows}
+
 
 def even_out(
     network: Solo,
     embeddings: Mapping[str, NDArray[np.float32]],
     classes: Mapping[str, Sequence[str]],
+    others: Mapping[str, tuple[str, ...]],
     *,
-    steps: int = 250,
+    steps: int = 600,
     batch: int = 512,
     rate: float = 1e-3,
     seed: int = 0,
@@ -32,7 +45,8 @@ def even_out(
     Args:
         network: a trained network.
         embeddings: unit-length embedding of every phrase.
-        classes: the phrases of each class.
+        classes: the phrases of each class that it was trained on, which the mean is taken over.
+        others: more phrases of some of these classes, see :func:`synonyms`.
         steps, batch, rate: of AdamW; the rate falls to zero.
         seed: the same seed gives the same weights.
     """
@@ -40,8 +54,9 @@ def even_out(
     with torch.no_grad():
         tables = [torch.from_numpy(np.stack([embeddings[p] for p in m])) for m in classes.values()]
         means = torch.stack([network.conditioner(table).mean(0) for table in tables])
-    owner = np.array([k for k, phrases in enumerate(classes.values()) for _ in phrases])
-    members = list(classes.values())
+    # what was never heard of is drawn more often: nothing else teaches it
+    members = [[*phrases, *_OFTEN * others.get(label, ())] for label, phrases in classes.items()]
+    owner = np.array([k for k, phrases in enumerate(members) for _ in phrases])
     optimiser = torch.optim.AdamW(network.conditioner.parameters(), lr=rate, weight_decay=0.0)
     for step in range(steps):
         labels = random.choice(owner, batch)

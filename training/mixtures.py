@@ -1,101 +1,154 @@
-"""Mix-and-separate on the fly: random clips, levels, filters and speeds, never the same twice."""
+"""Mix-and-separate on the fly: random clips, levels, filters, rooms and speeds, by number.
+
+Mixture ``i`` of a seed is the same whenever it is drawn.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
+from torch.utils.data import Dataset
 
 from .clips import Clip, active_power
+from .rooms import in_a_room
+from .settings import Table
+
+Samples = NDArray[np.float32]
+
+_SPREAD_DB = 4.0  # a sound is louder or quieter by up to so much
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Random mixtures and what is asked of them.
+class Scenes(Table):
+    """How recordings become mixtures. Shares are probabilities.
 
     Attributes:
-        sources: ``(batch, most sources, samples)`` float32; the mixture is their sum. Missing
-            sources are silence.
-        queries: ``(batch, most sources + 1, embedding)`` float32: one query for each source, the
-            last for a sound that is not in the mixture.
-        present: ``(batch, most sources)`` bool.
-        equalisers: ``(batch, most sources, bins)`` float32 gains over frequency, one filter for
-            each source, to be applied to its spectrum.
+        sounds: at most so many in a mixture; of three, 70 % hold two.
+        speed: share of the sounds played at another speed, and so pitch, by up to ``octaves``.
+        alike: share of the mixtures whose sounds, and the one asked for in vain, are of one
+            category, as far as it has enough classes: those that are taken for each other.
+        overlay: share of the sounds that are two recordings of one class at once.
+        rooms: share of the sounds that are heard in a room.
+        pollution: share of the sounds that come with another one that nobody asks for, up to
+            ``pollution_db`` quieter.
     """
 
-    sources: NDArray[np.float32]
-    queries: NDArray[np.float32]
-    present: NDArray[np.bool_]
-    equalisers: NDArray[np.float32]
+    sounds: Literal[2, 3] = 3
+    speed: float = Field(default=0.5, ge=0, le=1)
+    octaves: float = Field(default=0.35, ge=0, le=2)
+    alike: float = Field(default=0.0, ge=0, le=1)
+    overlay: float = Field(default=0.0, ge=0, le=1)
+    rooms: float = Field(default=0.0, ge=0, le=1)
+    pollution: float = Field(default=0.0, ge=0, le=1)
+    pollution_db: float = Field(default=5.0, ge=0)
 
 
-class MixtureMaker:
-    """Draws batches of random mixtures.
+class Mixtures(Dataset[Mapping[str, Any]]):
+    """Endless random mixtures.
+
+    An example holds ``sources`` ``(sounds, samples)`` float32, which add up to the mixture, missing
+    ones being silence; ``present`` ``(sounds,)`` bool; ``queries`` ``(sounds + 1, embedding)``
+    float32, one for each source and the last for a sound that is not in the mixture; ``equalisers``
+    ``(sounds, bins)`` float32, gains over frequency to be applied to each source's spectrum.
 
     Args:
         clips: recordings to mix.
         embeddings: unit-length embedding of every phrase of every clip.
-        seconds: length of a mixture.
+        scenes: what is done to them.
+        samples: length of a mixture, at ``sample_rate`` Hz.
         bins: frequency bins of the equalisers.
-        seed: the same seed gives the same batches.
+        seed: the same seed gives the same mixtures.
     """
-
-    MOST_SOURCES = 3
 
     def __init__(
         self,
-        clips: list[Clip],
-        embeddings: dict[str, NDArray[np.float32]],
+        clips: Sequence[Clip],
+        embeddings: Mapping[str, NDArray[np.float32]],
+        scenes: Scenes,
+        samples: int,
         sample_rate: int,
-        seconds: float,
         bins: int,
         seed: int,
     ) -> None:
-        self.length = int(sample_rate * seconds)
-        self.bins = bins
-        self.embeddings = embeddings
-        self.random = np.random.default_rng(seed)
+        self.embeddings, self.scenes, self.bins, self.seed = embeddings, scenes, bins, seed
+        self.length, self.sample_rate = samples, sample_rate
         self.by_label: dict[str, list[Clip]] = defaultdict(list)
         for clip in clips:
             self.by_label[clip.label].append(clip)
         self.labels = sorted(self.by_label)
+        if len(self.labels) <= scenes.sounds:
+            raise ValueError(
+                f"found {len(self.labels)} classes, mixtures of {scenes.sounds} sounds take at "
+                f"least {scenes.sounds + 1}"
+            )
         # between one share a class and one share a clip: rare classes are heard, not memorised
         weight = np.array([len(self.by_label[label]) for label in self.labels]) ** 0.5
         self.weight = weight / weight.sum()
+        category = np.array([self.by_label[label][0].category for label in self.labels])
+        self._alike = category[:, None] == category[None]
 
-    def batch(self, size: int) -> Batch:
-        """Draws ``size`` mixtures."""
-        most, dimension = self.MOST_SOURCES, len(next(iter(self.embeddings.values())))
-        sources = np.zeros((size, most, self.length), np.float32)
-        queries = np.zeros((size, most + 1, dimension), np.float32)
-        present = np.zeros((size, most), bool)
-        equalisers = np.ones((size, most, self.bins), np.float32)
-        for i in range(size):
-            count = 2 if self.random.random() < 0.7 else 3
-            labels = self.random.choice(self.labels, count + 1, replace=False, p=self.weight)
-            for j, label in enumerate(labels[:count]):
-                clip = self._pick(label)
-                sources[i, j] = self._excerpt(clip)
-                queries[i, j] = query_near(clip.phrases, self.embeddings, self.random)
-                equalisers[i, j] = self._equaliser()
-                present[i, j] = True
-            queries[i, most] = query_near(
-                self._pick(labels[count]).phrases, self.embeddings, self.random
-            )
-            self._balance(sources[i], count)
-        return Batch(sources, queries, present, equalisers)
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        random = np.random.default_rng((self.seed, index))
+        most, dimension = self.scenes.sounds, len(next(iter(self.embeddings.values())))
+        sources = np.zeros((most, self.length), np.float32)
+        queries = np.zeros((most + 1, dimension), np.float32)
+        present = np.zeros(most, bool)
+        equalisers = np.ones((most, self.bins), np.float32)
+        count = 2 if most == 2 or random.random() < 0.7 else 3
+        chosen = self._classes(count + 2, random)
+        for j, label in enumerate(chosen[:count]):
+            clip = self._clip(label, random)
+            sources[j] = self._sound(clip, chosen[-1], random)
+            queries[j] = query_near(clip.phrases, self.embeddings, random)
+            equalisers[j] = _equaliser(self.bins, random)
+            present[j] = True
+        absent = self._clip(chosen[count], random)
+        queries[most] = query_near(absent.phrases, self.embeddings, random)
+        _balance(sources[:count], random)
+        return {
+            "sources": sources,
+            "present": present,
+            "queries": queries,
+            "equalisers": equalisers,
+        }
 
-    def _pick(self, label: str) -> Clip:
+    def _classes(self, count: int, random: np.random.Generator) -> list[str]:
+        """So many classes; as many as there are where there are fewer."""
+        weight = self.weight
+        if random.random() < self.scenes.alike:
+            likely = weight * self._alike[random.choice(len(weight), p=weight)]
+            # a category with too few classes is filled up with others
+            weight = likely + 1e-6 * weight
+            weight = weight / weight.sum()
+        numbers = random.choice(len(weight), min(count, len(weight)), replace=False, p=weight)
+        return [self.labels[number] for number in numbers]
+
+    def _clip(self, label: str, random: np.random.Generator) -> Clip:
         clips = self.by_label[label]
-        return clips[self.random.integers(len(clips))]
+        return clips[random.integers(len(clips))]
 
-    def _excerpt(self, clip: Clip) -> NDArray[np.float32]:
-        """Cuts or places the clip at random, at another speed (and so pitch) half of the time."""
-        random = self.random
-        speed = 2 ** random.uniform(-0.35, 0.35) if random.random() < 0.5 else 1.0
+    def _sound(self, clip: Clip, other: str, random: np.random.Generator) -> Samples:
+        """A clip as it is to be separated, with all that belongs to it."""
+        scenes = self.scenes
+        sound = self._excerpt(clip, random)
+        if random.random() < scenes.overlay:
+            sound += _as_loud(self._excerpt(self._clip(clip.label, random), random), sound, 0.0)
+        if random.random() < scenes.rooms:
+            sound = in_a_room(sound, self.sample_rate, random)
+        if random.random() < scenes.pollution:
+            noise = self._excerpt(self._clip(other, random), random)
+            sound += _as_loud(noise, sound, random.uniform(0, scenes.pollution_db))
+        return sound
+
+    def _excerpt(self, clip: Clip, random: np.random.Generator) -> Samples:
+        """Cuts or places the clip at random, maybe at another speed."""
+        octaves = self.scenes.octaves
+        changed = random.random() < self.scenes.speed
+        speed = 2 ** random.uniform(-octaves, octaves) if changed else 1.0
         need = int(self.length * speed) + 2
         start = int(random.integers(max(1, len(clip.samples) - need + 1)))
         samples = clip.samples[start : start + need].astype(np.float32) / 32768
@@ -109,27 +162,36 @@ class MixtureMaker:
         out[start : start + len(samples)] = samples
         return out
 
-    def _balance(self, sources: NDArray[np.float32], count: int) -> None:
-        """Sets random levels: up to 8 dB between two sources, and a random loudness for all."""
-        for source in sources[:count]:
-            level = self.random.uniform(-4, 4)
-            source *= 10 ** (level / 20) / np.sqrt(active_power(source) + 1e-12)
-        peak = np.abs(sources[:count].sum(0)).max() + 1e-9
-        sources[:count] *= 10 ** (self.random.uniform(-30, -1) / 20) / peak
 
-    def _equaliser(self) -> NDArray[np.float32]:
-        """A smooth random curve of a few dB; sometimes the top is cut off as in old recordings."""
-        random = self.random
-        gain = np.ones(self.bins, np.float32)
-        if random.random() < 0.6:
-            knots = np.cumsum(random.normal(0, 2.5, 6))
-            octaves = np.log2(np.arange(self.bins) + 2) / np.log2(self.bins + 2) * 5
-            decibels = np.interp(octaves, np.arange(6), knots - knots.mean())
-            gain *= 10 ** (np.clip(decibels, -15, 15) / 20)
-        if random.random() < 0.15:
-            cut = random.uniform(0.15, 0.9) * self.bins
-            gain /= 1 + (np.arange(self.bins) / cut) ** 16
-        return gain.astype(np.float32)
+def _as_loud(sound: Samples, as_other: Samples, quieter_db: float) -> Samples:
+    """A sound at another one's active power, or so much below it."""
+    power = active_power(sound) + 1e-12
+    gain = 10 ** (-quieter_db / 20) * np.sqrt(active_power(as_other) / power)
+    scaled: Samples = np.float32(gain) * sound
+    return scaled
+
+
+def _balance(sources: Samples, random: np.random.Generator) -> None:
+    """Sets random levels: up to 8 dB between two sources, and a random loudness for all."""
+    for source in sources:
+        level = random.uniform(-_SPREAD_DB, _SPREAD_DB)
+        source *= 10 ** (level / 20) / np.sqrt(active_power(source) + 1e-12)
+    peak = np.abs(sources.sum(0)).max() + 1e-9
+    sources *= 10 ** (random.uniform(-30, -1) / 20) / peak
+
+
+def _equaliser(bins: int, random: np.random.Generator) -> Samples:
+    """A smooth random curve of a few dB; sometimes the top is cut off as in old recordings."""
+    gain = np.ones(bins, np.float32)
+    if random.random() < 0.6:
+        knots = np.cumsum(random.normal(0, 2.5, 6))
+        octaves = np.log2(np.arange(bins) + 2) / np.log2(bins + 2) * 5
+        decibels = np.interp(octaves, np.arange(6), knots - knots.mean())
+        gain *= 10 ** (np.clip(decibels, -15, 15) / 20)
+    if random.random() < 0.15:
+        cut = random.uniform(0.15, 0.9) * bins
+        gain /= 1 + (np.arange(bins) / cut) ** 16
+    return gain.astype(np.float32)
 
 
 def query_near(

@@ -13,8 +13,9 @@ The keys at the top belong to every run; the tables are those of the recipe.
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -81,6 +82,11 @@ class Run(Table):
     average: float = Field(default=0.999, ge=0, lt=1)
     clip: float = Field(default=1.0, gt=0)
 
+    @property
+    def told(self) -> dict[str, Any]:
+        """All settings as JSON holds them, but for paths, which mean nothing elsewhere."""
+        return _without_paths(self.model_dump())
+
     @model_validator(mode="after")
     def _fits(self) -> Run:
         if self.warm_up + self.cool_down > self.steps + 1:
@@ -89,6 +95,16 @@ class Run(Table):
                 f"{self.steps} steps"
             )
         return self
+
+
+def _without_paths(values: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {k: _without_paths(v) if isinstance(v, Mapping) else v for k, v in values.items()}
+    return {
+        key: value
+        for key, value in kept.items()
+        if not isinstance(value, Path)
+        and not (isinstance(value, tuple) and any(isinstance(one, Path) for one in value))
+    }
 
 
 Settings = TypeVar("Settings", bound=Run)

@@ -213,7 +213,7 @@ class Trainer:
         self.folder.mkdir(parents=True, exist_ok=True)
         facts = {
             "manifest_sha256": manifest_hash(self.run.manifest),
-            "settings": self.run.model_dump(mode="json", exclude={"manifest", "mixtures"}),
+            "settings": self.run.told,
             "legs": self.legs,
             "curve": self.curve,
         }

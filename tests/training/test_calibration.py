@@ -125,7 +125,7 @@ def test_the_command_writes_a_checkpoint_that_says_so(
     main(options_parser().parse_args(options))
     found = load_solo(after)
     scale, shift = (found.facts["calibration"][name] for name in ("scale", "shift"))
-    even_out(network, embed(["a hum"], "six"), facts["vocabulary"])
+    even_out(network, embed(["a hum"], "six"), facts["vocabulary"], {})
     calibrate(network, scale, shift)
     for name, value in network.state_dict().items():
         torch.testing.assert_close(found.network.state_dict()[name], value)
