@@ -55,7 +55,7 @@ class Heard:
     """What a network makes of a mixture, and what masks are scored by.
 
     Attributes:
-        logits: ``(frames, bands)``.
+        logits: ``(frames, bands)``, or of several queries ``(queries, frames, bands)``.
         mixture: energy of the mixture in each band, ``(frames, bands)``.
         cross: ``Re(X* S)`` summed over each band, ``(frames, bands)``; zero without a target.
         source: energy of the target, zero where there is none.
@@ -88,17 +88,24 @@ def _si_sdr(cross: float, estimate: float, source: float) -> float:
 
 @torch.no_grad()
 def hear(network: Solo, mixture: Mixture, root: Path, embedding: NDArray[np.float32]) -> Heard:
-    """Runs the network over a mixture of a list whose clips lie under ``root``."""
+    """Runs the network over a mixture of a list whose clips lie under ``root``.
+
+    Args:
+        network, mixture, root: the trunk hears the mixture once, whatever is asked.
+        embedding: of a query, ``(size,)``, or of several, ``(queries, size)``.
+    """
     front = network.config.frontend
     spread = (network.band_mean > 0).float()
     signals = torch.from_numpy(np.stack(render(mixture, root)).astype(np.float32))
     whole, target = front.analyse(signals)
     power = torch.view_as_real(whole).square().sum(-1)
     maps, _ = network.trunk((power @ network.band_mean)[None], network.initial_state(1))
-    logits = network.logits(maps, network.condition(torch.from_numpy(embedding)[None]))
+    asked = torch.from_numpy(embedding.reshape(-1, embedding.shape[-1]))
+    logits = network.logits(maps, network.condition(asked))[0]
+    logits = logits.reshape(*embedding.shape[:-1], *logits.shape[1:])
     cross = (torch.view_as_real(whole) * torch.view_as_real(target)).sum(-1)
     source = float(torch.view_as_real(target).square().sum())
-    return Heard(logits[0, 0], power @ spread, cross @ spread, source)
+    return Heard(logits, power @ spread, cross @ spread, source)
 
 
 def choose(

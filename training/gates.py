@@ -22,9 +22,13 @@ from .mixtures import query_near
 _OFTEN = 3
 
 
-def synonyms() -> dict[str, tuple[str, ...]]:
-    """Other words for the classes of the training data, written down by hand."""
-    text = files(__package__).joinpath("synonyms.csv").read_text(encoding="utf8")
+def synonyms(name: str = "synonyms") -> dict[str, tuple[str, ...]]:
+    """Other words for the classes of the training data, written down by hand.
+
+    Args:
+        name: ``"synonyms"`` to learn, ``"unlearnt_synonyms"`` to try out what was learnt.
+    """
+    text = files(__package__).joinpath(f"{name}.csv").read_text(encoding="utf8")
     rows = csv.DictReader(text.splitlines())
     return {row["class"]: tuple(row["phrases"].split("|")) for row in rows}
 
@@ -36,7 +40,7 @@ def even_out(
     others: Mapping[str, tuple[str, ...]],
     *,
     steps: int = 600,
-    batch: int = 512,
+    batch: int = 256,
     rate: float = 1e-3,
     seed: int = 0,
 ) -> None:

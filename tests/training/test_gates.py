@@ -6,6 +6,7 @@ import torch
 from soloist.separators.solo import Solo, SoloConfig
 from soloist.training.gates import even_out, synonyms
 
+NAMES = ("synonyms", "unlearnt_synonyms")
 SMALL = SoloConfig(width=16, memory=8, blocks=1, patch_width=4, maps=8, embedding=32)
 
 
@@ -32,8 +33,9 @@ def test_phrases_end_at_the_mean_of_their_class_and_classes_stay_apart() -> None
         torch.testing.assert_close(network.state_dict()[name], value, rtol=0, atol=0)
 
 
-def test_synonyms_belong_to_one_class_each() -> None:
-    listed = synonyms()
-    phrases = [phrase for some in listed.values() for phrase in some]
+def test_synonyms_to_learn_and_to_try_out_are_different_ones() -> None:
+    listed = [phrases for name in NAMES for phrases in synonyms(name).values()]
+    phrases = [phrase.lower() for some in listed for phrase in some]
     assert all(phrase == phrase.strip() and phrase for phrase in phrases)
     assert len(phrases) == len(set(phrases))
+    assert synonyms(NAMES[1]).keys() <= synonyms(NAMES[0]).keys()

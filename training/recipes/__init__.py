@@ -8,12 +8,9 @@ from typing import Any
 
 from ..recipe import Recipe
 from ..settings import Run
-<<<<<<< HEAD
+from . import solo
 from .bimodal import BiModalWords, Semi, Weak
 from .clap_mini import Contrast, ContrastiveWords
-=======
-from . import solo
->>>>>>> bbaf6ba (solo's recipe on the trainer that all share: dropout, rooms, alike and overlaid sounds, solo-nit; rendered recordings; synonyms learnt without sound)
 from .clipsep import Family, Labels, MixAndSeparate, NoiseInvariant, Permutation, Words
 
 
@@ -31,13 +28,10 @@ RECIPES: dict[str, Named] = {
     "bertsep": Named(Family, Words),
     "labelsep": Named(Family, Labels),
     "pit": Named(Family, Permutation),
-<<<<<<< HEAD
     "clap-mini": Named(Contrast, ContrastiveWords),
     "weak": Named(Weak, BiModalWords),
     "semi": Named(Semi, BiModalWords),
-=======
     "solo": Named(solo.SoloRun, solo.Supervised),
     "solo-nit": Named(solo.SoloRun, solo.NoiseInvariant),
->>>>>>> bbaf6ba (solo's recipe on the trainer that all share: dropout, rooms, alike and overlaid sounds, solo-nit; rendered recordings; synonyms learnt without sound)
 }
 """As in ``soloist train NAME``."""
