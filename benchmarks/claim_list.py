@@ -57,6 +57,19 @@ _SHORT_RUN: Settings = {
     "workers": 0,
 }
 _SMALL_UNET: Settings = {"maps": 8, "levels": 5, "base": 8, "frames": 64, "gates": 1.0}
+_HTSAT = Variant(
+    "clap-htsat",
+    {
+        **_SHORT_RUN,
+        "steps": 80,
+        "cool_down": 30,
+        "check": 40,
+        "batch": 16,
+        "rate": 1e-3,
+        "average": 0.95,
+        "network": {"width": 32, "depths": [2, 2, 2]},
+    },
+)
 
 CLAIMS: dict[str, Claim] = {
     "nit": Claim(
@@ -68,6 +81,23 @@ CLAIMS: dict[str, Claim] = {
             "mixing": {"pollution": 0.75, "pollution_db": 5.0},
         },
         {"clipsep": Variant("clipsep"), "clipsep-nit": Variant("clipsep-nit")},
+    ),
+    "clapsep": Claim(
+        "CLAPSep that is told what is wanted and what is not beats the same network told what is "
+        "wanted (Ma et al. 2024)",
+        {
+            **_SHORT_RUN,
+            "steps": 300,
+            "cool_down": 100,
+            "check": 150,
+            "rate": 1e-3,
+            "average": 0.98,
+            "network": {"width": 128, "layers": 1},
+        },
+        {
+            "wanted": Variant("clapsep", figure="positive_si_sdri_mean", needs={"clap": _HTSAT}),
+            "wanted and not": Variant("clapsep", needs={"clap": _HTSAT}),
+        },
     ),
 }
 """By name, as in `python -m soloist.benchmarks.claims NAME`."""

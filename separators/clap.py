@@ -47,6 +47,9 @@ class Clap:
         vocabulary: see :class:`~.clap_tokens.Tokeniser`.
         name: which of :data:`FILES` it is.
 
+    Attributes:
+        state: its tensors, by the names in the published file.
+
     Raises:
         ImportError: a library is not installed.
         OSError: the weights can be had neither from this machine nor from the hub.
@@ -65,7 +68,7 @@ class Clap:
         places = [place for place in _PLACES if f"{place}text_projection.0.weight" in state]
         if not places:
             raise ValueError(f"{self._path} is no checkpoint of LAION-CLAP")
-        self._state = {
+        self.state: State = {
             key.removeprefix(places[0]): state[key] for key in state if key.startswith(places[0])
         }
 
@@ -107,14 +110,14 @@ class Clap:
         Raises:
             ValueError: the file does not hold it.
         """
-        if "logit_scale_a" not in self._state:
+        if "logit_scale_a" not in self.state:
             raise ValueError(f"{self._path} is no checkpoint of LAION-CLAP: missing logit_scale_a")
-        return self._state["logit_scale_a"]
+        return self.state["logit_scale_a"]
 
     def _branch(self, load: Callable[[State], Branch], part: str) -> Branch:
         own = f"{part}_branch.", f"{part}_projection."
         try:
-            return load({key: self._state[key] for key in self._state if key.startswith(own)})
+            return load({key: self.state[key] for key in self.state if key.startswith(own)})
         except ValueError as error:
             raise ValueError(f"{self._path} is no checkpoint of LAION-CLAP: {error}") from error
 

@@ -48,8 +48,37 @@ class ClapMiniSizes:
     words: int = 384
 
 
-class ClapMini(nn.Module):
-    """Sounds and sentence embeddings to vectors of length 1 in one space."""
+class SentenceClap(nn.Module):
+    """Sounds and sentence embeddings to vectors of length 1 in one space.
+
+    Attributes:
+        rate: of sounds, Hertz.
+        text_projection: of sentence embeddings.
+        log_scale: ln of what similarities are multiplied by.
+    """
+
+    rate: int
+    text_projection: nn.Module
+    log_scale: nn.Parameter
+
+    def sounds(self, audio: Tensor) -> Tensor:
+        """Embeds sounds ``(sounds, samples)``: ``(sounds, embedding)``."""
+        raise NotImplementedError
+
+    def texts(self, embeddings: Tensor) -> Tensor:
+        """Embeds sentence embeddings ``(texts, words)``: ``(texts, embedding)``."""
+        return functional.normalize(self.text_projection(embeddings), dim=-1)
+
+    @property
+    def bounded_log_scale(self) -> Tensor:
+        """Ln of what similarities are multiplied by, no more than of 100."""
+        return self.log_scale.clamp(max=float(torch.tensor(_SCALE[1]).log()))
+
+
+class ClapMini(SentenceClap):
+    """The one with the convolutional network."""
+
+    rate = RATE
 
     def __init__(self, sizes: ClapMiniSizes) -> None:
         super().__init__()
@@ -71,15 +100,6 @@ class ClapMini(nn.Module):
         mel = log_mel(audio, rate=RATE, hop=_HOP, high=RATE / 2, floor=_FLOOR)
         x = self.levels(self.norm(mel.transpose(1, 2))[:, None]).flatten(1, 2)
         return functional.normalize(self.audio_projection(x.mean(-1) + x.amax(-1)), dim=-1)
-
-    def texts(self, embeddings: Tensor) -> Tensor:
-        """Embeds sentence embeddings ``(texts, words)``: ``(texts, embedding)``."""
-        return functional.normalize(self.text_projection(embeddings), dim=-1)
-
-    @property
-    def bounded_log_scale(self) -> Tensor:
-        """Ln of what similarities are multiplied by."""
-        return self.log_scale.clamp(max=float(torch.tensor(_SCALE[1]).log()))
 
 
 def _level(taken: int, given: int) -> nn.Sequential:

@@ -65,8 +65,19 @@ def load_clips(manifest: Path, split: str, sample_rate: int) -> list[Clip]:
 
 def phrases_of(row: dict[str, str]) -> tuple[str, ...]:
     """Returns the phrases for one manifest row: its captions and its plain class name."""
-    name = row["class"].replace("_", " ")
+    name = plain_name(row["class"])
     return tuple(dict.fromkeys([*row["caption"].split("|"), name, f"the sound of {name}"]))
+
+
+def plain_name(label: str) -> str:
+    """A class in words."""
+    return label.replace("_", " ")
+
+
+def classes_of_files(manifest: Path) -> dict[str, str]:
+    """The class of each recording of a manifest, of all splits, by its path there."""
+    with manifest.open(encoding="utf8", newline="") as file:
+        return {row["path"]: row["class"] for row in csv.DictReader(file)}
 
 
 def vocabulary(clips: list[Clip]) -> dict[str, list[str]]:

@@ -160,8 +160,11 @@ def test_settings_of_the_claims_are_those_of_their_recipes(name: str) -> None:
     claim = CLAIMS[name]
     assert len(claim.variants) > 1
     for variant in claim.variants.values():
-        kind = RECIPES[variant.recipe].settings
-        kind.model_validate({**claims.merged(claim.settings, variant.settings), "manifest": "m"})
+        needs = dict.fromkeys([*variant.needs, "manifest"], "m")
+        told = claims.merged(claim.settings, variant.settings)
+        RECIPES[variant.recipe].settings.model_validate({**told, **needs})
+        for needed in variant.needs.values():
+            RECIPES[needed.recipe].settings.model_validate({**needed.settings, "manifest": "m"})
 
 
 def test_bad_input_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

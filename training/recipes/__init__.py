@@ -8,9 +8,9 @@ from typing import Any
 
 from ..recipe import Recipe
 from ..settings import Run
-from . import solo
+from . import clapsep, solo
 from .bimodal import BiModalWords, Semi, Weak
-from .clap_mini import Contrast, ContrastiveWords
+from .clap_mini import ContrastiveHtsat, ContrastiveMini, Htsat, Mini
 from .clipsep import Family, Labels, MixAndSeparate, NoiseInvariant, Permutation, Words
 
 
@@ -28,10 +28,12 @@ RECIPES: dict[str, Named] = {
     "bertsep": Named(Family, Words),
     "labelsep": Named(Family, Labels),
     "pit": Named(Family, Permutation),
-    "clap-mini": Named(Contrast, ContrastiveWords),
+    "clap-mini": Named(Mini, ContrastiveMini),
+    "clap-htsat": Named(Htsat, ContrastiveHtsat),
     "weak": Named(Weak, BiModalWords),
     "semi": Named(Semi, BiModalWords),
     "solo": Named(solo.SoloRun, solo.Supervised),
     "solo-nit": Named(solo.SoloRun, solo.NoiseInvariant),
+    "clapsep": Named(clapsep.Settings, clapsep.Adaptation),
 }
 """As in ``soloist train NAME``."""

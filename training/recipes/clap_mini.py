@@ -1,25 +1,29 @@
-"""``clap-mini``: a small joint model of sounds and words, by contrast within a batch.
+"""``clap-mini``, ``clap-htsat``: small joint models of sounds and words, by contrast in a batch.
 
-What weak supervision leans on where LAION-CLAP's weights cannot be had. Sentence embeddings stay
-as they are; all else learns. The loss is that of CLIP and CLAP, in both directions.
+What weak supervision leans on, and what CLAPSep adapts, where LAION-CLAP's weights cannot be had.
+Sentence embeddings stay as they are; all else learns. The loss is that of CLIP and CLAP, in both
+directions.
 """
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from ...separators.clap_mini import RATE, ClapMini, ClapMiniSizes, to_checkpoint
+from ...separators import clap_htsat, clap_mini, htsat
+from ...separators.clap_htsat import ClapHtsat
+from ...separators.clap_mini import ClapMini, ClapMiniSizes, SentenceClap
 from ..bimodal_losses import contrastive
 from ..captions import Captioned, Captions
-from ..clips import load_clips
+from ..clips import load_clips, plain_name
 from ..joint import Sentences
 from ..phrases import ENCODER
 from ..recipe import Batch, Heard, Recipe
@@ -29,8 +33,16 @@ from ..trainer import write
 _MOST_S = 10.0  # of a clip to score on
 
 
+class Contrast(Run):
+    """What both recipes are told; they are scored on the manifest's dev clips, not on mixtures."""
+
+    mixing: Captions = Captions(sources=2, singles=0.5)
+    encoder: str = ENCODER
+    weight_decay: float = Field(default=1e-4, ge=0)
+
+
 class MiniSizes(Table):
-    """The network.
+    """The network of ``clap-mini``.
 
     Attributes:
         width: channels of its first level, which double from level to level.
@@ -45,36 +57,61 @@ class MiniSizes(Table):
     seconds: float = Field(default=4.0, ge=1.1, le=30)
 
 
-class Contrast(Run):
-    """What the recipe is told; it is scored on the manifest's dev clips, not on mixtures."""
+class Mini(Contrast):
+    """What ``clap-mini`` is told."""
 
     network: MiniSizes = MiniSizes()
-    mixing: Captions = Captions(sources=2, singles=0.5)
-    encoder: str = ENCODER
-    weight_decay: float = Field(default=1e-4, ge=0)
 
 
-class ContrastiveWords(Recipe[Contrast]):
+class HtsatSizes(Table):
+    """The network of ``clap-htsat``.
+
+    Attributes:
+        width: of the tokens of its first stage, a multiple of 32; they double from stage to stage.
+        depths: blocks of each stage. It hears 2.5 s in three stages, 10 s in four.
+    """
+
+    width: int = Field(default=32, ge=32, le=512, multiple_of=32)
+    depths: tuple[PositiveInt, ...] = Field(default=(2, 2, 2), min_length=2, max_length=4)
+
+
+class Htsat(Contrast):
+    """What ``clap-htsat`` is told."""
+
+    network: HtsatSizes = HtsatSizes()
+
+
+Told = TypeVar("Told", bound=Contrast)
+
+
+class ContrastiveWords(Recipe[Told]):
     """Sounds beside their captions, the other captions of the batch away from them."""
 
-    network: ClapMini
+    network: SentenceClap
     examples: Captioned
 
-    def __init__(self, settings: Contrast) -> None:
+    def __init__(self, settings: Told) -> None:
         super().__init__()
         self.settings = settings
         torch.manual_seed(settings.seed)
-        told = settings.network
-        clips = load_clips(settings.manifest, "train", RATE)
-        self.labels = sorted({clip.label for clip in clips})
-        self.tests = load_clips(settings.manifest, "dev", RATE)
-        samples = round(told.seconds * RATE)
-        self.examples = Captioned(clips, settings.mixing, 1, samples, settings.seed)
         self.sentences = Sentences(settings.encoder)
-        names = [label.replace("_", " ") for label in self.labels]
+        words = len(self.sentences.phrase("a sound").embedding)
+        self.network, samples = self.make(words)
+        rate = self.network.rate
+        clips = load_clips(settings.manifest, "train", rate)
+        self.labels = sorted({clip.label for clip in clips})
+        self.tests = load_clips(settings.manifest, "dev", rate)
+        self.examples = Captioned(clips, settings.mixing, 1, samples, settings.seed)
+        names = [plain_name(label) for label in self.labels]
         self.names = torch.stack([self.sentences.phrase(name).embedding for name in names])
-        sizes = ClapMiniSizes(told.width, told.levels, told.embedding, self.names.shape[1])
-        self.network = ClapMini(sizes)
+
+    @abstractmethod
+    def make(self, words: int) -> tuple[SentenceClap, int]:
+        """A network for sentence embeddings of that length, and how many samples it learns from."""
+
+    @abstractmethod
+    def content(self, network: nn.Module) -> dict[str, Any]:
+        """A checkpoint."""
 
     def forward(self, batch: Batch) -> Tensor:
         sounds = self.network.sounds(batch["sounds"].sum((1, 2)))
@@ -93,14 +130,14 @@ class ContrastiveWords(Recipe[Contrast]):
     @torch.no_grad()
     def score(self, network: nn.Module) -> tuple[dict[str, float], Sequence[Heard]]:
         """How often the nearest class name, or one of the nearest five, is a dev clip's own."""
-        assert isinstance(network, ClapMini)
-        device = network.log_scale.device
+        assert isinstance(network, SentenceClap)
+        device, rate = network.log_scale.device, network.rate
         names = network.texts(self.names.to(device))
         ranks = []
         for clip in self.tests:
             if clip.label not in self.labels:
                 continue
-            audio = np.resize(clip.samples, max(len(clip.samples), RATE))[: round(_MOST_S * RATE)]
+            audio = np.resize(clip.samples, max(len(clip.samples), rate))[: round(_MOST_S * rate)]
             sound = network.sounds(torch.from_numpy(audio / np.float32(32768))[None].to(device))
             near = (sound @ names.T)[0]
             ranks.append(int((near > near[self.labels.index(clip.label)]).sum()))
@@ -110,6 +147,30 @@ class ContrastiveWords(Recipe[Contrast]):
         return top, ()
 
     def write(self, folder: Path, network: nn.Module, facts: Mapping[str, Any]) -> None:
+        write(folder / "checkpoint.pt", self.content(network) | {"facts": dict(facts)})
+
+
+class ContrastiveMini(ContrastiveWords[Mini]):
+    """``clap-mini``."""
+
+    def make(self, words: int) -> tuple[SentenceClap, int]:
+        told = self.settings.network
+        network = ClapMini(ClapMiniSizes(told.width, told.levels, told.embedding, words))
+        return network, round(told.seconds * network.rate)
+
+    def content(self, network: nn.Module) -> dict[str, Any]:
         assert isinstance(network, ClapMini)
-        content = to_checkpoint(network, self.settings.encoder) | {"facts": dict(facts)}
-        write(folder / "checkpoint.pt", content)
+        return clap_mini.to_checkpoint(network, self.settings.encoder)
+
+
+class ContrastiveHtsat(ContrastiveWords[Htsat]):
+    """``clap-htsat``."""
+
+    def make(self, words: int) -> tuple[SentenceClap, int]:
+        told = self.settings.network
+        network = ClapHtsat(htsat.Sizes(told.width, told.depths), words)
+        return network, network.samples
+
+    def content(self, network: nn.Module) -> dict[str, Any]:
+        assert isinstance(network, ClapHtsat)
+        return clap_htsat.to_checkpoint(network, self.settings.encoder)
