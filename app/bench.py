@@ -20,9 +20,10 @@ from ..runtime.errors import SoloistError
 from ..streaming.live.plan import LivePlan
 from .bench_view import show
 from .console import emit_json, say, to_json
-from .live_options import InputDevice, OutputDevice
+from .live_options import InputDevice, LatencyHint, OutputDevice, latency_hint
 from .options import SHIPPED
 from .outputs import check_writable, write_text
+from .patching import cabled
 
 
 def numbers(text: str) -> list[int]:
@@ -108,6 +109,7 @@ def bench(
     ] = False,
     input_device: InputDevice = None,
     output_device: OutputDevice = None,
+    latency: LatencyHint = "low",
     jack: Annotated[
         bool,
         typer.Option("--jack", help="--loopback over JACK, from our own output to our own input."),
@@ -117,7 +119,8 @@ def bench(
 
     Lists with commas make a sweep: every combination is measured, in turns. Empty hops, in turns
     with the others, tell the machine's noise apart. Other work on the machine shows in the figures.
-    --loopback is about devices instead: -i, -o, --jack, a model, --block-size, --json go with it.
+    --loopback is about devices instead: -i, -o, --latency, --jack, a model, --block-size and --json
+    go with it.
     """
     to_stdout = json_file == Path("-")
     for file in (None if to_stdout else json_file, html_file):
@@ -130,13 +133,15 @@ def bench(
         from ..benchmarks.round_trip import own_ports
         from .loopback import loopback
 
-        plan = LivePlan(
-            str(Bundle.open((models or [SHIPPED])[0]).path),
-            input_device=input_device,
-            output_device=output_device,
-            block_size=block[0] if block else 0,
-        )
-        loopback(own_ports(plan) if jack else plan, json_file)
+        with cabled(input_device, output_device) as patch:
+            plan = LivePlan(
+                str(Bundle.open((models or [SHIPPED])[0]).path),
+                input_device=patch.input_device,
+                output_device=patch.output_device,
+                block_size=block[0] if block else 0,
+                latency=latency_hint(latency),
+            )
+            loopback(own_ports(plan) if jack else plan, json_file)
         return
     from .bench_run import measured
 

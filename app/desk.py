@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ..streaming.live.plan import LivePlan
 from ..streaming.parameters import LOUDEST_DB, SILENT_DB
@@ -38,6 +40,7 @@ class Desk:
         if plan.mode == "remove":
             self._settings.set_gains(0.0, 1.0)
         self._settings.update(plan.state)
+        self._first = self.levels
         self._send = send
         self.selected = 0
 
@@ -45,6 +48,23 @@ class Desk:
     def state(self) -> dict[str, float]:
         """All parameters by id."""
         return self._settings.values
+
+    @property
+    def levels(self) -> dict[str, Any]:
+        """What is heard, bypass and solo apart, as options of `live`: a `gain` in dB for each sound
+        and one for the `rest`; -inf for what is silent or mute."""
+        settings = self._settings
+        each = [
+            -math.inf if settings[f"{key}.mute"] or gain <= SILENT_DB else gain
+            for key in self._ids
+            for gain in [settings[f"{key}.gain"]]
+        ]
+        return {"gain": each[:-1], "rest": each[-1]}
+
+    @property
+    def turned(self) -> bool:
+        """Whether the levels are others than at first."""
+        return self.levels != self._first
 
     @property
     def bypass(self) -> bool:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__, runtime
+from ..benchmarks.environment import machine
 from ..runtime.bundle import Bundle
 from ..runtime.errors import DeviceError, SoloistError
 from ..streaming.live import pulse, virtual_cable
@@ -96,22 +97,11 @@ def _software() -> Findings:
 
 
 def _machine() -> Findings:
-    facts: dict[str, Any] = {"system": platform.platform(), "processor": _processor()}
-    facts["cores"] = os.cpu_count()
-    if hasattr(os, "sched_getaffinity"):
-        facts["usable cores"] = len(os.sched_getaffinity(0))
-    governors = Path("/sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/scaling_governor")
-    facts["governor"] = sorted({file.read_text().strip() for file in governors}) or "not shown"
+    found = machine()
+    names = {"cpu": "processor", "cores": "cores", "usable_cores": "usable cores"}
+    names["governor"] = "governor"
+    facts = {"system": platform.platform(), **{name: found[key] for key, name in names.items()}}
     return Findings(facts)
-
-
-def _processor() -> str:
-    known = Path("/proc/cpuinfo")
-    for line in known.read_text().splitlines() if known.is_file() else ():
-        name, _, value = line.partition(":")
-        if name.strip() == "model name":
-            return value.strip()
-    return platform.processor() or platform.machine()
 
 
 def _rights() -> Findings:

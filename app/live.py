@@ -6,18 +6,14 @@ devices are lost for good; `live_view` is what one sees meanwhile.
 
 from __future__ import annotations
 
-import math
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 import typer
 
 from ..runtime.bundle import Bundle
-from ..runtime.errors import DeviceError, DeviceLost
 from ..streaming.live.jack_graph import JackOptions
 from ..streaming.live.plan import LivePlan
 from ..streaming.live.process import LiveProcess
@@ -55,6 +51,7 @@ from .live_options import (
     Wait,
     latency_hint,
 )
+from .live_play import Session
 from .live_terminal import TerminalView, is_ours
 from .live_view import Lines, View, print_header
 from .options import (
@@ -71,16 +68,10 @@ from .options import (
     levels,
 )
 from .outputs import make_folder
-from .patching import Patch, Wanted, patched
+from .patching import Wanted, patched
 from .separate import stem_names
 from .windows import Advance, Lookahead, in_frames
 from .words import asked_of
-
-# How often the devices are looked at and the meters redrawn.
-_TICK_S = 0.08
-# Between attempts to have lost devices back.
-_FIRST_PAUSE_S = 0.25
-_LONGEST_PAUSE_S = 4.0
 
 
 def live(
@@ -165,9 +156,8 @@ def live(
         task = f"{'keep' if keep else 'remove'} {', '.join(asked.words)}"
         task += f", not {', '.join(unwanted)}" if unwanted else ""
         title = f"{bundle.spec.name}, {task}"
-        for what, level in (("at", gain), ("rest", rest)):
-            title += "" if level is None else f", {what} {GAIN.text(level)}"
-        end = time.monotonic() + duration if duration is not None else math.inf
+        title += f", at {', '.join(map(GAIN.text, gain))}" if gain else ""
+        title += "" if rest is None else f", rest {GAIN.text(rest)}"
         desk = Desk(asked.words, plan, process.set)
         view: View
         if as_json:
@@ -180,13 +170,17 @@ def live(
             with view:
                 report = process.start(plan)
                 print_header(report, title)
+                told = _by_name(context.params, report) if wanted.plain else context.params
                 if keep_in is not None:
-                    told = context.params
-                    presets.save(keep_in, _by_name(told, report) if wanted.plain else told)
+                    presets.save(keep_in, told)
                     say(f"written: {keep_in}")
                 view.start(report)
-                lost = _play(process, plan, desk, view, end, reconnect, caught, faults, patch)
-            return _end(process, view, lost, caught, faults)
+                session = Session(process, plan, desk, view, patch, caught, faults)
+                lost = session.play(duration, reconnect)
+            if keep_in is not None and desk.turned:
+                presets.save(keep_in, told | desk.levels)
+                say(f"written: {keep_in}, with the gains as they were at the end")
+            return session.finish(lost)
 
 
 def _by_name(told: dict[str, Any], report: Report) -> dict[str, Any]:
@@ -194,103 +188,6 @@ def _by_name(told: dict[str, Any], report: Report) -> dict[str, Any]:
     assert report.wiring is not None
     opened = {"input_device": report.wiring.source, "output_device": report.wiring.sink}
     return told | {key: name for key, name in opened.items() if told[key] is not None}
-
-
-def _play(
-    process: LiveProcess,
-    plan: LivePlan,
-    desk: Desk,
-    view: View,
-    end: float,
-    reconnect: float,
-    caught: list[int],
-    faults: list[str],
-    patch: Patch,
-) -> DeviceLost | None:
-    """Play until `end`; where devices are lost, try for `reconnect` seconds to have them back.
-
-    Losses are added to `faults`; one that was the end is returned.
-    """
-    while True:
-        try:
-            _watch(process, view, end, caught)
-            return None
-        except DeviceLost as error:
-            faults.append(str(error))
-            view.tell("device-lost", str(error))
-            if not _recover(
-                process, plan, desk, view, min(time.monotonic() + reconnect, end), caught, patch
-            ):
-                return error
-
-
-def _recover(
-    process: LiveProcess,
-    plan: LivePlan,
-    desk: Desk,
-    view: View,
-    end: float,
-    caught: list[int],
-    patch: Patch,
-) -> bool:
-    """Whether the devices came back in time; then they play as the desk was left."""
-    last = process.report()
-    plan, recording = plan.resumed(last), last.recording
-    if recording is not None and recording.error:  # a full disk is no reason to stay silent
-        plan = replace(plan, recording=None)
-    pause = _FIRST_PAUSE_S
-    while not (caught or view.ended) and time.monotonic() < end:
-        try:
-            patch.restore()
-            report = process.restart(replace(plan, state=desk.state))
-        except DeviceError:  # not there yet
-            view.wait(min(pause, max(0.0, end - time.monotonic())))
-            pause = min(2 * pause, _LONGEST_PAUSE_S)
-        else:
-            assert report.latency is not None
-            text = f"audio is back, latency {report.latency.whole}"
-            if report.recording is not None:
-                text += f", recording into {report.recording.folder}"
-            view.tell("audio-back", text, report)
-            return True
-    return False
-
-
-def _watch(process: LiveProcess, view: View, end: float, caught: list[int]) -> None:
-    """Shows the figures until a signal came or the time is over; raises DeviceLost."""
-    latency, failing = process.report().latency, False
-    while not (caught or view.ended) and time.monotonic() < end:
-        view.wait(_TICK_S)
-        report = process.check()
-        if report.latency != latency:
-            latency = report.latency
-            text = f"the driver changed its block size: latency is now {latency}"
-            view.tell("latency-changed", text, report)
-        if report.recording is not None and report.recording.error and not failing:
-            failing = True
-            text = f"the recording ended, audio goes on: {report.recording.error}"
-            view.tell("recording-ended", text)
-        view.show(report)
-
-
-def _end(
-    process: LiveProcess,
-    view: View,
-    lost: DeviceLost | None,
-    caught: list[int],
-    faults: list[str],
-) -> int:
-    """Tells the end; the exit code."""
-    report = process.stop()
-    if lost is not None:
-        code = 0 if view.ended else 128 + caught[0] if caught else lost.exit_code
-        view.finish(None, code)
-        return code
-    if report.recording is not None and report.recording.error:
-        faults.append(f"the recording ended early: {report.recording.error}")
-    code = 1 if report.fault else 128 + caught[0] if caught else 0
-    view.finish(report, code)
-    return code
 
 
 @contextmanager

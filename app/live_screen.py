@@ -17,6 +17,7 @@ from ..streaming.live.recorder import Recorded
 from ..streaming.live.report import Report, Wiring
 from .desk import Strip
 from .level_bars import Glyphs, Shown, bar, number, scale
+from .live_view import unconnected
 
 _WIDEST = 120
 # Below it, what stands beside the meters is one line; below that, gains are left out.
@@ -118,6 +119,8 @@ def _head(scene: Scene, width: int) -> list[Text]:
             "dim",
         ),
     ]
+    if scene.report.loose and not scene.lost:
+        lines.append(Text(unconnected(scene.report.loose), _CARE))
     if scene.report.recording is not None:
         lines.append(_recording(scene.report.recording, wiring.sample_rate))
     return lines
@@ -188,6 +191,7 @@ def _figures(scene: Scene) -> list[Text]:
     left = [Text("Latency", "bold"), *_latency(latency)]
     right = [Text("Load of a block", "bold"), *_load(meters, counters)]
     lines = []
+    left += [Text() for _ in right[len(left) :]]
     for one, other in zip(left, right, strict=True):
         one.pad_right(_COLUMN - one.cell_len)
         lines.append(Text.assemble("   ", one, other))
@@ -197,11 +201,15 @@ def _figures(scene: Scene) -> list[Text]:
 def _latency(budget: LatencyBudget) -> list[Text]:
     rate = budget.processing.sample_rate
     adaptation = sum(n for name, n in budget.processing.parts if name in _ADAPTATION)
-    bridge = budget.bridge.total if budget.bridge else budget.block
+    collected: list[tuple[str, int]] = []
+    if budget.bridge:
+        collected = [("clock bridge", budget.bridge.total)]
+    elif budget.block:  # else the devices' share has it
+        collected = [("block", budget.block)]
     unknown = None in (budget.driver_input, budget.driver_output)
     parts = [
         ("device in", budget.driver_input),
-        ("clock bridge" if budget.bridge else "block", bridge),
+        *collected,
         ("algorithm", budget.processing.total - adaptation),
         ("adaptation", adaptation),
         ("device out", budget.driver_output),

@@ -8,6 +8,7 @@ events from stdout (`live_events`).
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any, Literal, Protocol, TypeVar
 
 from ..streaming.live.budget import LatencyBudget
@@ -122,8 +123,15 @@ def print_header(report: Report, title: str) -> None:
         say(f"           resampled to the model's {wiring.model_rate} Hz and back")
     say(f"  network  on {wiring.provider}")
     _print_latency(_running(report.latency))
+    if report.loose:
+        say(f"  JACK     {unconnected(report.loose)}")
     if report.recording is not None:
         say(f"  record   into {report.recording.folder}")
+
+
+def unconnected(ports: Sequence[str]) -> str:
+    """A line on JACK's ports that nothing is connected to."""
+    return f"nothing is connected to {', '.join(ports)}: a DAW or a patchbay does that"
 
 
 def _print_latency(budget: LatencyBudget) -> None:

@@ -65,10 +65,11 @@ def stems_of(
     return np.concatenate([stems, (recording.samples - stems.sum(axis=0))[None]])
 
 
-def mix_of(stems: Samples, *, keep: bool, gain: float | None, rest: float | None) -> Samples:
-    """All of `stems_of` in one: the queries kept or removed, or at these levels in dB."""
-    stem_level = gain if gain is not None else 0.0 if keep else SILENT_DB
+def mix_of(stems: Samples, *, keep: bool, gain: Sequence[float], rest: float | None) -> Samples:
+    """All of `stems_of` in one: the queries kept or removed, or each at its `gain` in dB, if any,
+    and the rest at `rest`."""
+    stem_levels = gain or [0.0 if keep else SILENT_DB] * (len(stems) - 1)
     rest_level = rest if rest is not None else SILENT_DB if keep else 0.0
-    levels = [linear(stem_level)] * (len(stems) - 1) + [linear(rest_level)]
+    levels = [linear(level) for level in (*stem_levels, rest_level)]
     mix: Samples = np.tensordot(np.array(levels, np.float32), stems, axes=1)
     return mix

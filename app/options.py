@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -64,8 +65,13 @@ Keep = Annotated[
     bool, typer.Option("--keep/--remove", help="Hear the sound asked for, or all but that.")
 ]
 Gain = Annotated[
-    float | None,
-    typer.Option("--gain", metavar="DB", parser=level, help="Level of the sound asked for."),
+    list[float] | None,
+    typer.Option(
+        "--gain",
+        metavar="DB",
+        parser=level,
+        help="Level of the sound asked for; repeat it for one of each of several.",
+    ),
 ]
 Rest = Annotated[
     float | None,
@@ -116,8 +122,26 @@ GAIN = mixer_parameters(1)[0]
 SHIPPED = "solo"  # the model that every command takes unless told otherwise
 
 
-def levels(queries: int, gain: float | None, rest: float | None) -> dict[str, float]:
-    """Gains in dB by parameter, over those that keeping or removing sets; None leaves one alone."""
-    state = {f"stem{number}.gain": gain for number in range(1, queries + 1)}
-    state["residual.gain"] = rest
-    return {key: value for key, value in state.items() if value is not None}
+def gain_of_each(gain: Sequence[float] | None, sounds: int) -> list[float]:
+    """A gain in dB for each sound, where one was given for all or one for each; else none.
+
+    Raises `QueryError` for another number of them.
+    """
+    if not gain:
+        return []
+    if len(gain) not in (1, sounds):
+        raise QueryError(
+            f"--gain is there {len(gain)} times for {sounds} sound{'s' * (sounds > 1)}: give one "
+            "for all or one for each"
+        )
+    return [*gain] * (sounds // len(gain))
+
+
+def levels(queries: int, gain: Sequence[float] | None, rest: float | None) -> dict[str, float]:
+    """Gains in dB by parameter, over those that keeping or removing sets; None leaves one alone.
+
+    Raises `QueryError` as `gain_of_each`.
+    """
+    each = gain_of_each(gain, queries)
+    state = {f"stem{number}.gain": value for number, value in enumerate(each, 1)}
+    return state if rest is None else state | {"residual.gain": rest}

@@ -1,4 +1,5 @@
-"""Where `soloist live` finds its devices with --virtual-mic, --virtual-sink and --loopback.
+"""Where `soloist live` finds its devices with --virtual-mic, --virtual-sink and --loopback, and
+`soloist bench --loopback` the two ends of a virtual cable.
 
 On Linux they are sinks and sources of PulseAudio or PipeWire. PortAudio knows those by name where
 it talks to PipeWire's JACK (`pw-jack soloist live`), and else as one ALSA device, "pulse", which
@@ -17,7 +18,7 @@ from typing import Literal
 
 from ..runtime.errors import DeviceError
 from ..streaming.live import pulse, virtual_cable
-from ..streaming.live.devices import Device, choose_device, meant
+from ..streaming.live.devices import Device, Kind, choose_device, meant
 from ..streaming.live.virtual_cable import FEED, MICROPHONE, SINK, EndName
 from . import sound_system
 from .console import say
@@ -111,18 +112,44 @@ def patched(wanted: Wanted) -> Iterator[Patch]:
         yield _elsewhere(wanted)
         return
     patch = Patch(wanted.input_device, wanted.output_device, wanted.ends)
+    with _variables_kept():
+        try:
+            patch.restore()
+            _find(patch, wanted)
+            yield patch
+        finally:
+            for end in patch.made:
+                _remove(end)
+
+
+@contextmanager
+def cabled(input_device: str | None, output_device: str | None) -> Iterator[Patch]:
+    """The devices meant, of which one is to hear what the other plays.
+
+    PortAudio's, or else a source and a sink of PulseAudio or PipeWire by words of their names, such
+    as the ends of a virtual cable. Raises `DeviceError` as `choose_device` does.
+    """
+    patch = Patch(input_device, output_device)
+    with _variables_kept():
+        words = (input_device, output_device)
+        if sys.platform.startswith("linux") and any(word is not None for word in words):
+            found = [Device(**each) for each in sound_system.ask()["devices"]]
+            patch.input_device = _named(found, "input", input_device)
+            patch.output_device = _named(found, "output", output_device)
+        yield patch
+
+
+@contextmanager
+def _variables_kept() -> Iterator[None]:
+    """The environment that leads libpulse is afterwards what it was."""
     variables = {name: os.environ.get(name) for name in ("PULSE_SINK", "PULSE_SOURCE")}
     try:
-        patch.restore()
-        _find(patch, wanted)
-        yield patch
+        yield
     finally:
         for name, value in variables.items():
             os.environ.pop(name, None)
             if value is not None:
                 os.environ[name] = value
-        for end in patch.made:
-            _remove(end)
 
 
 def _find(patch: Patch, wanted: Wanted) -> None:
@@ -162,6 +189,22 @@ def _node(kind: Literal["sinks", "sources"], words: str | None, server: pulse.Se
         names = "; ".join(repr(node.description) for node in fitting)
         raise DeviceError(f"several {kind} match {words!r}, name one: {names}")
     return None
+
+
+def _named(found: list[Device], kind: Kind, words: str | None) -> str | None:
+    """The device of PortAudio's, or the label of that which leads to the source or sink meant."""
+    try:
+        return None if words is None else choose_device(found, kind, words).label
+    except DeviceError as unknown:
+        nodes: Literal["sinks", "sources"] = "sources" if kind == "input" else "sinks"
+        try:
+            server = pulse.server()
+        except DeviceError:
+            raise unknown from None
+        node = _node(nodes, words, server)
+        if node is None:
+            raise
+        return _lead(found, nodes, node)
 
 
 def _check_circle(source: str | None, sink: str | None, wanted: Wanted) -> None:

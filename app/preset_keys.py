@@ -57,6 +57,14 @@ def _decibels(value: Any) -> str:
     return str(value)
 
 
+def _each_decibels(value: Any) -> list[str]:
+    if not isinstance(value, list):
+        return [_decibels(value)]
+    if not value:
+        raise ValueError
+    return [_decibels(each) for each in value]
+
+
 def _latency(value: Any) -> str:
     return value if value in ("low", "high") else str(_number(value, 0.0, 9.999))
 
@@ -101,7 +109,7 @@ KEYS = {
     "mode": Key(
         "keep", lambda value: ("remove", "keep").index(_text(value)) == 1, '"keep" or "remove"'
     ),
-    "gain": Key("gain", _decibels, _RANGE),
+    "gain": Key("gain", _each_decibels, f"{_RANGE}, or a list of such, one for each query"),
     "rest": Key("rest", _decibels, _RANGE),
     "linked": Key("linked", _flag, _SWITCH),
     "limiter": Key("limiter", _flag, _SWITCH),

@@ -83,6 +83,8 @@ def save(path: Path, values: Mapping[str, Any]) -> None:
         told["model"] = os.path.abspath(told["model"])
     for window in ("advance", "lookahead"):
         told[window] = str(told[window]) if told[window] is not None else None
+    gains = told["gain"] or [None]
+    told["gain"] = gains if len(gains) > 1 else gains[0]
     if told["latency"] not in ("low", "high"):
         told["latency"] = float(told["latency"])
     lines = [

@@ -31,6 +31,7 @@ from .options import (
     QueryEmbedding,
     Rest,
     Unwanted,
+    gain_of_each,
     levels,
 )
 from .outputs import check_audio_writable
@@ -89,7 +90,7 @@ def separate(
     With --offline a published separator hears all of IN before it gives any of OUT. That takes its
     checkpoint, torch, and queries as `soloist export` takes them.
     """
-    several = keep and gain is None and rest is None
+    several = keep and not gain and rest is None
     if offline:
         _refuse_live(block_size=block_size, advance=advance, lookahead=lookahead)
         if device not in ("auto", "cpu"):
@@ -97,12 +98,13 @@ def separate(
         whole = open_offline(
             model, query, query_embedding, prompts, encoder_weights, unwanted, threshold
         )
+        each = gain_of_each(gain, len(whole.names))
         recording = read_audio(source)
         targets = _targets(target, whole.names, recording, several)
         with progress_bar(source.name) as bar:
             stems = stems_of(whole, recording, linked=linked, progress=bar)
         single = len(targets) == 1
-        mix = [mix_of(stems, keep=keep, gain=gain, rest=rest)] if single else list(stems)
+        mix = [mix_of(stems, keep=keep, gain=each, rest=rest)] if single else list(stems)
         _write(targets, mix, recording)
         return
     if threshold is not None or query_embedding or encoder_weights:
@@ -113,6 +115,7 @@ def separate(
     bundle = Bundle.open(model)
     recording = read_audio(source)
     asked = asked_of(bundle, query, unwanted)
+    state = levels(len(asked.words), gain, rest)
     targets = _targets(target, asked.words, recording, several)
     single = len(targets) == 1
     processor = Processor(
@@ -126,7 +129,7 @@ def separate(
         advance=in_frames(advance, bundle.spec),
         lookahead=in_frames(lookahead, bundle.spec),
     )
-    processor.restore(levels(processor.queries, gain, rest))
+    processor.restore(state)
     with progress_bar(source.name) as bar:
         output = separate_array(
             processor,

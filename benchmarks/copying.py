@@ -22,6 +22,9 @@ from ..streaming.live.process import end
 from ..streaming.live.report import Report
 from .misses import Count
 
+CLIENT = "copying"
+"""What JACK calls it."""
+
 _START_LIMIT_S = 20.0
 
 
@@ -99,7 +102,7 @@ def main(settings: dict[str, Any]) -> None:
 def _jack(settings: dict[str, Any], counts: _Counts) -> Any:
     jack = jack_module()
     assert jack is not None
-    client = jack.Client("copying", no_start_server=True)
+    client = jack.Client(CLIENT, no_start_server=True)
     inputs, outputs = settings["channels"]
     ins = [client.inports.register(f"in_{n + 1}") for n in range(inputs)]
     outs = [client.outports.register(f"out_{n + 1}") for n in range(outputs)]

@@ -6,13 +6,26 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 
 from .. import __version__
 
 
 def environment() -> dict[str, object]:
     """Machine, versions and load as plain values for JSON."""
+    import onnxruntime  # late: those who ask for the machine alone do without it
+
+    return {
+        **machine(),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "onnxruntime": onnxruntime.__version__,
+        "providers": onnxruntime.get_available_providers(),
+        "soloist": __version__,
+    }
+
+
+def machine() -> dict[str, object]:
+    """The machine and its load as plain values."""
     return {
         "cpu": _cpu_model(),
         "cores": os.cpu_count(),
@@ -24,11 +37,6 @@ def environment() -> dict[str, object]:
         "virtual_machine": _virtual(),
         "memory_gb": _memory_gb(),
         "scheduling": _scheduling(),
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "onnxruntime": onnxruntime.__version__,
-        "providers": onnxruntime.get_available_providers(),
-        "soloist": __version__,
     }
 
 
@@ -72,8 +80,10 @@ def _cpu_model() -> str:
 
 
 def _governor() -> str:
+    """Of all cores: they may have several."""
+    files = Path("/sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/scaling_governor")
     try:
-        return Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor").read_text().strip()
+        return ", ".join(sorted({file.read_text().strip() for file in files})) or "unknown"
     except OSError:
         return "unknown"
 

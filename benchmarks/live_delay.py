@@ -38,10 +38,12 @@ LEVEL = 0.1
 class Loop:
     """Plays noise into JACK and keeps what comes back, sample for sample on JACK's clock.
 
-    Raises `DeviceError` where there is no server.
+    So many `seconds` of noise, after `lead_s` of silence. Raises `DeviceError` where there is no
+    server.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, lead_s: float = LEAD_S) -> None:
+        self._lead_s = lead_s
         try:
             self._source = jack.Client(SOURCE, no_start_server=True)
             self._sink = jack.Client(SINK, no_start_server=True)
@@ -70,7 +72,7 @@ class Loop:
 
     def run(self) -> None:
         """From the first sample to the last, however long the server takes for them."""
-        lead = round(LEAD_S * self.rate)
+        lead = round(self._lead_s * self.rate)
         self._start = self._source.frame_time + lead
         if not self._done.wait(60 + 10 * (lead + len(self.played)) / self.rate):
             raise DeviceError("the JACK server stands still")

@@ -1,10 +1,10 @@
 """How late a sound comes back through real devices, without Soloist and with it.
 
-The output plays a sweep, and the input is to hear it: by a cable from one to the other, a virtual
-cable, a loudspeaker and a microphone, or JACK, which connects ports to each other. First the block
-that comes in is only recorded: what is found then is the devices' own. Then the sweep goes through
-the processor on its way out, whole, with its network: what is added then is Soloist's, whatever any
-driver says of itself.
+The output plays sweeps, and the input is to hear them: by a cable from one to the other, a virtual
+cable, a loudspeaker and a microphone, or JACK, which connects ports to each other. Half of them go
+out as they are: what is found then is the devices' own. The others go through the processor on
+their way out, whole, with its network: what is added then is Soloist's, whatever any driver says of
+itself. One stream plays them all: some systems have another delay each time that they are opened.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import math
 import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,44 +23,61 @@ from numpy.typing import NDArray
 from ..runtime.errors import DeviceError
 from ..streaming.chain import Change
 from ..streaming.live.budget import LatencyBudget
-from ..streaming.live.jack_graph import HOST_API, JackOptions, JackWiring
+from ..streaming.live.jack_graph import (
+    HOST_API,
+    Connection,
+    JackOptions,
+    JackWiring,
+    on_pipewire,
+)
 from ..streaming.live.levels import decibels
-from ..streaming.live.meters import Meters
+from ..streaming.live.meters import MeterBoard, Meters
 from ..streaming.live.plan import LivePlan
-from ..streaming.live.report import Wiring
+from ..streaming.live.report import Report, Wiring
 from ..streaming.live.stream import LiveStream
 from ..streaming.processor import Processor
+from .copying import CLIENT, Copying
 from .probe import Probe, RoundTrip, listen
 
 Samples = NDArray[np.float32]
 
 SWEEPS = 6
+"""On each of both ways."""
 # Before the first sweep: drivers begin with gaps, and two clocks take a while to be told apart.
 _SETTLE_S = 0.5
 _TICK_S = 0.05
 # Below this peak nothing came in but the converters' noise.
 _FAINT_DB = -80.0
+_UNSTEADY = (
+    "the delay moved while it was measured, as xruns move it: ask for more with --latency high or "
+    "--block-size 512, and measure again"
+)
+# What leads from our output to our input where it is a client: its rate only matters to its counts.
+_CABLE = Wiring("", "", 1, 1, 48_000, 48_000, "")
 
 
 class ProbedProcessor(Processor):
     """A processor whose input is recorded while it is given sweeps instead.
 
-    `through` says whether they are processed on their way to the output, or go there as they are.
-    Set it, and `sweeps`, before `prepare`.
+    The first `sweeps` go to the output as they are, as many from the frame `turn` on through the
+    processor. Set `sweeps` before `prepare`.
     """
 
-    through = False
     sweeps = SWEEPS
 
     def prepare(self, sample_rate: int, max_block: int, channels: int, **options: Any) -> None:
         """As `Processor.prepare`, and with room for all that will be heard."""
         super().prepare(sample_rate, max_block, channels, **options)
         self.probe = probe = Probe(sample_rate)
-        settle = round(_SETTLE_S * sample_rate)
-        self.starts = tuple(settle + number * probe.period for number in range(self.sweeps))
-        self.total = settle + self.sweeps * probe.period
+        settle, sweeps = round(_SETTLE_S * sample_rate), range(self.sweeps)
+        self.turn = settle + self.sweeps * probe.period
+        self.total = 2 * self.turn
+        self.starts, self.late_starts = (
+            tuple(first + settle + number * probe.period for number in sweeps)
+            for first in (0, self.turn)
+        )
         self.played = np.zeros(self.total + max_block, np.float32)
-        for start in self.starts:
+        for start in (*self.starts, *self.late_starts):
             self.played[start : start + len(probe.sweep)] = probe.sweep
         self.heard = np.zeros((self.total + max_block, channels), np.float32)
         self.at = 0
@@ -77,7 +94,7 @@ class ProbedProcessor(Processor):
         self.heard[at : at + frames] = audio
         given = self._given[:frames]
         given[:] = self.played[at : at + frames, None]
-        if self.through:
+        if at >= self.turn:
             super().process(given, out, changes, due_ns=due_ns)
         else:
             out[:] = given
@@ -128,6 +145,19 @@ class Passage:
 
 
 @dataclass(frozen=True)
+class _Played:
+    """Sweeps that are over: the frames at which they began, and by which all had come back; the
+    stream's figures then, the `late` hops among them, and the `speed` that a bridge had
+    (`LiveStream.clock_speed`)."""
+
+    starts: Sequence[int]
+    end: int
+    report: Report
+    late: int
+    speed: float | None
+
+
+@dataclass(frozen=True)
 class LoopbackReport:
     """Both ways, `plain` without Soloist and `through` it, between two devices."""
 
@@ -140,6 +170,15 @@ class LoopbackReport:
     def added(self) -> float:
         """Samples that Soloist adds, as measured."""
         return self.through.round_trip.delay - self.plain.round_trip.delay
+
+    @property
+    def steady(self) -> bool:
+        """Whether the delay stayed what it was, within 1 ms, as far as most sweeps tell."""
+        trips = self.plain.round_trip, self.through.round_trip
+        return all(
+            1000 * trip.spread < trip.sample_rate and 2 * len(trip.echoes) > trip.played
+            for trip in trips
+        )
 
     @property
     def claimed(self) -> int:
@@ -164,6 +203,7 @@ class LoopbackReport:
             "through": self.through.json(),
             "added_frames": self.added,
             "claimed_frames": self.claimed,
+            "steady": self.steady,
             "reported": dict(budget.whole.parts),
             "unexplained_frames": self.unexplained,
         }
@@ -190,7 +230,9 @@ class LoopbackReport:
             _row("  as Soloist says", self.claimed, rate),
         ]
         if self.unexplained is not None:
-            lines.append(_row("in no part of the above", self.unexplained, rate))
+            missing = self.unexplained
+            name = "in no part of the above" if missing > -0.5 else "less than the parts above"
+            lines.append(_row(name, missing, rate))
         meters = through.meters
         return "\n".join(
             [
@@ -200,6 +242,7 @@ class LoopbackReport:
                 _heard("devices alone", plain),
                 _heard("through Soloist", through),
                 _clocks(through),
+                *([] if self.steady else [_UNSTEADY]),
             ]
         )
 
@@ -211,52 +254,91 @@ def measure(
 
     Raises DeviceError where nothing, or nothing clear, comes back.
     """
-    passages: list[Passage] = []
-    for number, through in enumerate((False, True)):
+    # A graph that is a loop would be told our delay anew each time that it comes around.
+    plan = replace(plan, jack=replace(plan.jack, tell=False))
+    with _cable(plan):
         stream = plan.open(ProbedProcessor)
         processor = stream.processor
         assert isinstance(processor, ProbedProcessor)
-        processor.through, processor.sweeps = through, sweeps
-        passage, wiring = _play(stream, processor, partial(_moved, moved, number))
-        passages.append(passage)
-    return LoopbackReport(wiring.source, wiring.sink, *passages)
+        processor.sweeps = sweeps
+        try:
+            stream.start()
+            played = _play(stream, processor, processor.starts, processor.turn, moved)
+            again = _play(stream, processor, processor.late_starts, processor.total, moved)
+        finally:
+            stream.stop()
+    plain, through = _found(processor, played), _found(processor, again)
+    if plan.jack.wiring is not None:
+        plain, through = _without_devices(plain), _without_devices(through)
+    wiring = again.report.wiring
+    assert wiring is not None
+    return LoopbackReport(wiring.source, wiring.sink, plain, through)
 
 
 def own_ports(plan: LivePlan) -> LivePlan:
-    """The plan on JACK, with our own output connected to our own input."""
+    """The plan on JACK, with our own output connected to our own input.
+
+    By way of a client that copies on PipeWire, where a client that is connected to itself hears
+    nothing.
+    """
     name = f"soloist-{os.getpid()}"  # no other client is called so, so that JACK does not change it
     ends = f"{name}:in_1, {HOST_API}", f"{name}:out_1, {HOST_API}"
-    wiring = JackWiring(*ends, 1, 1, (("out_1", f"{name}:in_1"),))
-    return replace(plan, jack=JackOptions(True, name, wiring))
+    ways: tuple[Connection, ...] = (("out_1", f"{name}:in_1"),)
+    if on_pipewire():
+        ways = ("out_1", f"{CLIENT}:in_1"), ("in_1", f"{CLIENT}:out_1")
+    return replace(plan, jack=JackOptions(True, name, JackWiring(*ends, 1, 1, ways)))
 
 
-def _moved(moved: Callable[[float], None], number: int, done: float) -> None:
-    moved((number + done) / 2)
+def _cable(plan: LivePlan) -> AbstractContextManager[object]:
+    """What must be there to lead from the plan's output to its input, beside JACK."""
+    wiring = plan.jack.wiring
+    if wiring is None or not on_pipewire():
+        return nullcontext()
+    unconnected = replace(wiring, connections=())
+    return Copying(Report("starting", _CABLE, jack=unconnected), plan.block_size, plan.latency)
+
+
+def _without_devices(passage: Passage) -> Passage:
+    """As between own ports: the block that is collected comes to them a period later."""
+    budget = LatencyBudget(passage.budget.processing, passage.meters.block, 0, 0)
+    return replace(passage, budget=budget)
 
 
 def _play(
-    stream: LiveStream, processor: ProbedProcessor, moved: Callable[[float], None]
-) -> tuple[Passage, Wiring]:
+    stream: LiveStream,
+    processor: ProbedProcessor,
+    starts: Sequence[int],
+    end: int,
+    moved: Callable[[float], None],
+) -> _Played:
+    """Wait until the sweeps that begin at those frames are over, by the frame `end`."""
     speeds: list[float] = []
-    try:
-        stream.start()
-        while processor.at < processor.total:
-            time.sleep(_TICK_S)
-            stream.check()
-            moved(min(1.0, processor.at / processor.total))
-            if stream.clock_speed is not None and processor.at >= processor.starts[0]:
-                speeds.append(stream.clock_speed)
-        report = stream.report()
-    finally:
-        stream.stop()
-    assert report.latency and report.meters and report.counters and report.wiring
-    heard = processor.heard[: processor.total]
-    trip = listen(processor.probe, _loudest(heard), processor.starts)
+    sweeping = False
+    while processor.at < end:
+        time.sleep(_TICK_S)
+        stream.check()
+        moved(min(1.0, processor.at / processor.total))
+        if not sweeping and processor.at >= starts[0]:  # what was before does not count
+            sweeping, stream.board = True, MeterBoard(stream.sample_rate)
+            stream.counters.clear()
+        if sweeping and stream.clock_speed is not None:
+            speeds.append(stream.clock_speed)
+    speed = float(np.mean(speeds)) if speeds else None
+    return _Played(starts, end, stream.report(), stream.counters.late, speed)
+
+
+def _found(processor: ProbedProcessor, played: _Played) -> Passage:
+    """What came back. Raises DeviceError where nothing, or nothing clear, did."""
+    report = played.report
+    assert report.latency and report.meters
+    heard = _loudest(processor.heard[: played.end])
+    trip = listen(processor.probe, heard, played.starts)
     if not trip.echoes:
-        raise DeviceError(_silence(heard, processor.through))
+        through = played.end > processor.turn
+        raise DeviceError(_silence(heard[played.starts[0] :], through))
     # What a bridge resamples by is taken from the delay's growth that two clocks make.
-    clocks = 1e6 * float(np.mean(speeds)) + trip.drift_ppm if speeds else None
-    return Passage(trip, report.latency, report.meters, report.counters.late, clocks), report.wiring
+    clocks = None if played.speed is None else 1e6 * played.speed + trip.drift_ppm
+    return Passage(trip, report.latency, report.meters, played.late, clocks)
 
 
 def _loudest(heard: Samples) -> Samples:

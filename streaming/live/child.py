@@ -23,7 +23,8 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from ...runtime.errors import ProcessFault, SoloistError
+from ...runtime.errors import DeviceError, ProcessFault, SoloistError
+from ..processor import Processor
 from .plan import LivePlan
 from .recorder import Recorder
 from .report import Page, Report
@@ -34,6 +35,8 @@ from .stream import LiveStream
 _TICK_S = 0.02
 _REPORT_TICKS = 3
 _TELL_S = 0.5
+# Between one look for devices that are waited for and the next.
+_LOOK_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -43,11 +46,11 @@ class Order:
     state: Mapping[str, float] = field(default_factory=dict)
     conditioning: NDArray[np.float32] | None = None
 
-    def carry_out(self, stream: LiveStream) -> None:
+    def carry_out(self, processor: Processor) -> None:
         """Raises `ValueError` for what the processor does not take."""
-        stream.processor.restore(self.state)
+        processor.restore(self.state)
         if self.conditioning is not None:
-            stream.processor.set_conditioning(self.conditioning)
+            processor.set_conditioning(self.conditioning)
 
 
 Orders = queue.SimpleQueue[Order | None]
@@ -64,16 +67,17 @@ def main(path: str) -> None:
     session: _Session | None = None
     error: SoloistError | None = None
     try:
-        with telling(page):
-            session = _Session.open(plan)
-            session.start()
-        _play(session, orders, page)
+        session = _open(plan, orders, page)
+        if session is not None:
+            with telling(page):
+                session.start()
+            _play(session, orders, page)
     except SoloistError as problem:
         error = problem
     except Exception as problem:  # it must be told, as nobody sees this process
         error = ProcessFault(f"a fault of ours, {type(problem).__name__}: {problem}")
     if session is None:
-        page.write(Report("failed", error=error))
+        page.write(Report("ended" if error is None else "failed", error=error))
         return
     if session.recorder is not None:  # before the last report, after which there may be no time
         session.recorder.close()
@@ -92,8 +96,8 @@ class _Session:
     memory_locked: bool = False
 
     @classmethod
-    def open(cls, plan: LivePlan) -> _Session:
-        stream = plan.open()
+    def open(cls, plan: LivePlan, processor: Processor) -> _Session:
+        stream = plan.stream(processor)
         if stream.on_jack:
             _leave_portaudio()
         return cls(stream, plan.recorder(stream))
@@ -114,13 +118,13 @@ class _Session:
 
 
 @contextmanager
-def telling(page: Page) -> Iterator[None]:
+def telling(page: Page, looked: int = 0) -> Iterator[None]:
     """Tells on the page, while it is starting, how much it has computed."""
     done = threading.Event()
 
     def tell() -> None:
         while not done.wait(_TELL_S):
-            page.write(Report("starting", computed_s=time.process_time()))
+            page.write(_starting(looked))
 
     teller = threading.Thread(target=tell, daemon=True)
     teller.start()
@@ -131,11 +135,45 @@ def telling(page: Page) -> Iterator[None]:
         teller.join()
 
 
+def _starting(looked: int) -> Report:
+    return Report("starting", computed_s=time.process_time(), looked=looked)
+
+
+def _open(plan: LivePlan, orders: Orders, page: Page) -> _Session | None:
+    """The plan's session, not started. None where it was waited for in vain."""
+    with telling(page):
+        processor = plan.processor()
+    looked = 0
+    while True:
+        began = time.monotonic()
+        try:
+            with telling(page, looked):
+                return _Session.open(plan, processor)
+        except DeviceError:
+            if not plan.patient:
+                raise
+        looked += 1
+        page.write(_starting(looked))
+        # As long as it took: PortAudio keeps a core busy while it looks.
+        time.sleep(max(_LOOK_S, time.monotonic() - began))
+        _look_again()
+        if not _carry_out(orders, processor):
+            return None
+
+
 def _leave_portaudio() -> None:
     """End PortAudio where it was asked for devices: else a client of its stays in JACK's graph."""
     module = sys.modules.get("sounddevice")
     if module is not None:
         module._terminate()
+
+
+def _look_again() -> None:
+    """Let PortAudio, where it was asked, see the devices that there are now."""
+    module = sys.modules.get("sounddevice")
+    if module is not None:
+        module._terminate()
+        module._initialize()
 
 
 def _listen(source: BinaryIO, orders: Orders) -> None:
@@ -148,17 +186,22 @@ def _listen(source: BinaryIO, orders: Orders) -> None:
 
 def _play(session: _Session, orders: Orders, page: Page) -> None:
     ticks = 0
-    while True:
-        while not orders.empty():
-            order = orders.get()
-            if order is None:
-                return
-            order.carry_out(session.stream)
+    while _carry_out(orders, session.stream.processor):
         if ticks % _REPORT_TICKS == 0:
             session.stream.check()
             page.write(session.report())
         ticks += 1
         time.sleep(_TICK_S)
+
+
+def _carry_out(orders: Orders, processor: Processor) -> bool:
+    """Carry out what was ordered; whether to go on."""
+    while not orders.empty():
+        order = orders.get()
+        if order is None:
+            return False
+        order.carry_out(processor)
+    return True
 
 
 if __name__ == "__main__":

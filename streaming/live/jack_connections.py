@@ -38,6 +38,16 @@ class Connections:
         """All that there are, and those that wait for a port."""
         return tuple(sorted({*self._made, *self._missing}))
 
+    @property
+    def loose(self) -> tuple[str, ...]:
+        """Short names of the inputs if none of them is connected, and so of the outputs."""
+        ours = {port for port, _ in self._made}
+        sides = [
+            [port.shortname for port in ports]
+            for ports in (self._client.inports, self._client.outports)
+        ]
+        return tuple(name for names in sides if ours.isdisjoint(names) for name in names)
+
     def tend(self) -> None:
         """Note what was connected, and connect what can be again. Main thread."""
         if not self._changed:

@@ -48,11 +48,12 @@ class JackWiring:
 @dataclass(frozen=True)
 class JackOptions:
     """`insert`: ports for others to connect, instead of devices. `client` is the name they carry.
-    `wiring` is that of a stream before, which this one takes over."""
+    `wiring` is that of a stream before, which this one takes over. `tell` the graph our delay."""
 
     insert: bool = False
     client: str = "soloist"
     wiring: JackWiring | None = None
+    tell: bool = True
 
 
 def jack_module() -> ModuleType | None:
@@ -63,6 +64,12 @@ def jack_module() -> ModuleType | None:
         return None
     module: ModuleType = jack
     return module
+
+
+def on_pipewire() -> bool:
+    """Whether JACK's library is PipeWire's, as `pw-jack` has it."""
+    jack = jack_module()
+    return jack is not None and "PipeWire" in jack.version_string()
 
 
 def open_client(name: str) -> Any:

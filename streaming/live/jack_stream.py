@@ -62,12 +62,31 @@ class JackRoute:
         channels: int | None,
     ) -> None:
         self._client = client = open_client(options.client)
+        self._tell = options.tell
+        try:
+            self._choose(options, input_device, output_device, channels)
+            self._compare(sample_rate, block_size)
+        except DeviceError:
+            client.close()
+            raise
+
+    def _choose(
+        self,
+        options: JackOptions,
+        input_device: int | str | None,
+        output_device: int | str | None,
+        channels: int | None,
+    ) -> None:
+        client = self._client
         self.wiring = options.wiring or _wire(client, input_device, output_device, channels)
         self.source, self.sink = self.wiring.source, self.wiring.sink
         self.pair = pair(self.source, self.sink)
         self.input_channels = self.wiring.input_channels
         self.output_channels = self.wiring.output_channels
         self.sample_rate, self.block = rate_of(client), int(client.blocksize)
+
+    def _compare(self, sample_rate: int | None, block_size: int) -> None:
+        """What was asked for with what the server has."""
         if sample_rate not in (None, self.sample_rate):
             raise DeviceError(
                 f"{self.pair} does not run at {sample_rate} Hz (JACK's server runs at "
@@ -95,7 +114,7 @@ class JackRoute:
             callback,
             fault,
             offline,
-            delay,
+            delay if self._tell else lambda: 0,
             max_block,
         )
 
@@ -192,6 +211,11 @@ class JackStream:
     def connections(self) -> tuple[tuple[str, str], ...]:
         """Those that there are or should be, for another stream to take over."""
         return self._connections.wanted
+
+    @property
+    def loose(self) -> tuple[str, ...]:
+        """Short names of the ports of a side, or both, that nothing is connected to."""
+        return self._connections.loose
 
     @property
     def latency(self) -> tuple[int, int]:

@@ -21,7 +21,8 @@ from .stream import LiveStream, Scheduling
 class LivePlan:
     """Arguments of a `Processor` and of a `LiveStream`; `state` are values of parameters by id.
 
-    `recording` says where input and stems are recorded, if they are.
+    `recording` says where input and stems are recorded, if they are. `patient`: devices that are
+    not there are waited for.
     """
 
     model: str
@@ -47,21 +48,25 @@ class LivePlan:
     budget: Budget = "advance"
     recording: RecordingPlan | None = None
     jack: JackOptions = field(default_factory=JackOptions)
+    patient: bool = False
 
     def resumed(self, report: Report) -> LivePlan:
         """The plan for going on where a stream was lost whose last report this is.
 
         With JACK its connections are made again, by and by, also those made in a patchbay.
         """
-        if report.jack is None:
-            return self
-        return replace(self, jack=replace(self.jack, wiring=report.jack))
+        wiring = self.jack.wiring if report.jack is None else report.jack
+        return replace(self, patient=True, jack=replace(self.jack, wiring=wiring))
 
     def open(self, make: type[Processor] = Processor) -> LiveStream:
         """The stream, not started, with a processor that `make` makes.
 
         Raises `SoloistError` where it cannot be made.
         """
+        return self.stream(self.processor(make))
+
+    def processor(self, make: type[Processor] = Processor) -> Processor:
+        """The processor, made by `make`. Raises `SoloistError` where the model cannot be used."""
         processor = make(
             Bundle.open(self.model),
             mode=self.mode,
@@ -76,6 +81,10 @@ class LivePlan:
             budget=self.budget,
         )
         processor.restore(self.state)
+        return processor
+
+    def stream(self, processor: Processor) -> LiveStream:
+        """The stream, not started. Raises `DeviceError` where a device cannot be had."""
         return LiveStream(
             processor,
             self.input_device,

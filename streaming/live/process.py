@@ -36,6 +36,7 @@ class LiveProcess:
     """Starts the process at once, which then waits for its plan: loading takes half a second.
 
     `start` once, then `check` a few times a second; `stop` belongs to the end, whatever happened.
+    Where devices were lost, `begin_again`, and then `opened` a few times a second until it plays.
     Every method belongs to one thread; none waits longer than its limit.
     """
 
@@ -43,7 +44,7 @@ class LiveProcess:
         self._page = Page.create()
         self._process = self._spawn()
         self._last: Report | None = None
-        self._number, self._seen = -1, time.monotonic()
+        self._number, self._seen = -1, 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -56,26 +57,33 @@ class LiveProcess:
 
         A large model on a busy machine takes its time; what hangs computes nothing.
         """
-        self._send(plan)
-        deadline, computed_s = time.monotonic() + _START_LIMIT_S, 0.0
-        while (report := self.report()).stage == "starting":
-            if self._process.poll() is not None:
-                raise DeviceLost(f"the audio process ended at its start ({self._exit()})")
-            if report.computed_s > computed_s + _SOMETHING_S:
-                deadline, computed_s = time.monotonic() + _START_LIMIT_S, report.computed_s
-            if time.monotonic() > deadline:
-                raise DeviceLost(f"the audio devices did not open within {_START_LIMIT_S:g} s")
+        self._begin(plan)
+        while (report := self.opened()) is None:
             time.sleep(_POLL_S)
-        self._seen = time.monotonic()
-        return self._checked(report)
+        return report
 
-    def restart(self, plan: LivePlan) -> Report:
-        """As `start`, with another process in place of the one before, which is given no time."""
+    def begin_again(self, plan: LivePlan) -> None:
+        """Have another process open the plan's devices; the one before is given no time."""
         self._process.kill()
         end(self._process)
         self._page.write(Report("starting"))
         self._process = self._spawn()
-        return self.start(plan)
+        self._begin(plan)
+
+    def opened(self) -> Report | None:
+        """The first figures once it plays, None before that. Raises as `start` does."""
+        report = self.report()
+        if report.stage != "starting":
+            self._seen = time.monotonic()
+            return self._checked(report)
+        if self._process.poll() is not None:
+            raise DeviceLost(f"the audio process ended at its start ({self._exit()})")
+        if report.looked != self._looked or report.computed_s > self._computed_s + _SOMETHING_S:
+            self._seen = time.monotonic()
+            self._looked, self._computed_s = report.looked, report.computed_s
+        if time.monotonic() - self._seen > _START_LIMIT_S:
+            raise DeviceLost(f"the audio devices did not open within {_START_LIMIT_S:g} s")
+        return None
 
     def report(self) -> Report:
         """The latest figures; after `stop` the last ones."""
@@ -86,13 +94,10 @@ class LiveProcess:
         report = self._checked(self.report())
         if self._process.poll() is not None:
             raise DeviceLost(f"the audio process ended ({self._exit()}); start it again")
-        number, now = self._page.number, time.monotonic()
-        if number != self._number:
-            self._number, self._seen = number, now
-        elif now - self._seen > _SILENT_LIMIT_S:
+        if (silent_s := self._silent_s()) > _SILENT_LIMIT_S:
             raise DeviceLost(
-                f"the audio process has said nothing for {now - self._seen:.1f} s; is the sound "
-                "server running?"
+                f"the audio process has said nothing for {silent_s:.1f} s; is the sound server "
+                "running?"
             )
         return report
 
@@ -111,6 +116,17 @@ class LiveProcess:
             self._last = self._page.read()
             self._page.remove()
         return self._last
+
+    def _begin(self, plan: LivePlan) -> None:
+        self._send(plan)
+        self._seen, self._looked, self._computed_s = time.monotonic(), 0, 0.0
+
+    def _silent_s(self) -> float:
+        """Seconds since the process last wrote to the page."""
+        number, now = self._page.number, time.monotonic()
+        if number != self._number:
+            self._number, self._seen = number, now
+        return now - self._seen
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         return subprocess.Popen(

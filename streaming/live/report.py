@@ -43,8 +43,9 @@ class Report:
     ended it, if `stage` is "failed"; `fault` what a callback of ours met, if any did, as text.
     `recording` where one was asked for. `memory_locked`: none of it can be swapped out. `realtime`:
     the audio thread is known to go before ordinary ones (Linux). `computed_s`: how many seconds it
-    has computed, told while it is starting.
-    `jack` where the stream is a client of JACK's own: its ports and what they are connected to.
+    has computed, told while it is starting; `looked`: how often it found no devices and goes on.
+    `jack` where the stream is a client of JACK's own: its ports and what they are connected to;
+    `loose` are then the inputs, such as "in_1", if nothing is connected to them, and the outputs.
     """
 
     stage: Stage
@@ -59,7 +60,9 @@ class Report:
     memory_locked: bool = False
     realtime: bool = False
     computed_s: float = 0.0
+    looked: int = 0
     jack: JackWiring | None = None
+    loose: tuple[str, ...] = ()
 
 
 class Page:

@@ -215,6 +215,7 @@ class LiveStream:
             realtime=self._realtime,
             fault=f"{type(self.fault).__name__}: {self.fault}" if self.fault else "",
             jack=self._wiring(),
+            loose=self._stream.loose if self.on_jack else (),
         )
 
     def _wiring(self) -> JackWiring | None:

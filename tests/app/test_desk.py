@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Literal
 
@@ -66,6 +67,20 @@ def test_gains_stay_in_their_range() -> None:
     press(it, *["-"] * 60)
     assert sent[-1] == {"stem1.gain": -80.0}
     assert it.strips[0].gain == "-inf dB"
+
+
+def test_levels_as_options_that_would_be_heard_alike() -> None:
+    """Mute is a gain of nothing; bypass and solo are for listening in between."""
+    it, _ = desk(residual_gain=-6.0)
+    turned = []
+    for keys in (["2", "b", "s"], ["+", "3", "m"], ["m", "2", "-"]):
+        press(it, *keys)
+        turned.append((it.turned, it.levels))
+    assert turned == [
+        (False, {"gain": [0.0, 0.0], "rest": -6.0}),
+        (True, {"gain": [0.0, 1.0], "rest": -math.inf}),
+        (False, {"gain": [0.0, 0.0], "rest": -6.0}),
+    ]
 
 
 def test_what_is_heard() -> None:

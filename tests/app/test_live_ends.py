@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from soloist.app import live as module
+from soloist.app.live_view import Lines
 from soloist.runtime.errors import DeviceError, DeviceLost, ProcessFault
 from soloist.streaming.counters import Counters
 from soloist.streaming.latency import Latency
@@ -60,8 +62,10 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Install:
             def start(self, plan: object) -> Report:
                 return self._give(starts)
 
-            def restart(self, plan: object) -> Report:
+            def begin_again(self, plan: object) -> None:
                 happened.append("restarted")
+
+            def opened(self) -> Report:
                 return self._give(restarts_left.pop(0))
 
             def set(self, state: object) -> None:
@@ -82,7 +86,6 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Install:
                 return last
 
         monkeypatch.setattr(module, "LiveProcess", Process)
-        monkeypatch.setattr(module, "_FIRST_PAUSE_S", 0.001)
         return happened
 
     return build
@@ -135,6 +138,44 @@ def test_a_loss_is_waited_for(soloist: Run, toy: str, install: Install) -> None:
     assert happened == [*["restarted"] * 3, "stopped"]
 
 
+def test_keys_are_read_while_devices_are_away(
+    soloist: Run, toy: str, install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing waits for the process that opens them but the view, which q ends."""
+    install(checks=[DeviceLost("gone")])
+    asked: list[float] = []
+
+    def wait(view: Lines, seconds: float) -> None:
+        asked.append(seconds)
+        view.ended = len(asked) == 20
+
+    double: Any = vars(module)["LiveProcess"]
+    double.opened = lambda process: None  # not yet
+    monkeypatch.setattr(Lines, "wait", wait)
+    result = soloist("live", "-m", toy)
+    assert result.code == 0
+    assert len(asked) == 20 and max(asked) < 0.1
+
+
+def test_the_duration_begins_with_the_sound(
+    soloist: Run, toy: str, install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(checks=[None] * 99)
+    double: Any = vars(module)["LiveProcess"]
+    start = double.start
+
+    def slowly(process: Any, plan: Any) -> Report:
+        time.sleep(0.5)
+        report: Report = start(process, plan)
+        return report
+
+    double.start = slowly
+    shown: list[Report] = []
+    monkeypatch.setattr(Lines, "show", lambda view, report: shown.append(report))
+    assert soloist("live", "-m", toy, "--duration", "0.2").code == 0
+    assert shown
+
+
 def test_a_fault_in_a_callback_is_said(soloist: Run, toy: str, install: Install) -> None:
     install(checks=[None] * 99, last=replace(RUNNING, fault="E: no"))
     result = soloist("live", "-m", toy, "--duration", "0.05")
@@ -163,14 +204,13 @@ def test_a_full_disk_is_no_reason_to_stay_silent(
     install(checks=[DeviceLost("gone"), None], restarts=[None], last=full)
     plans: list[Any] = []
     double: Any = vars(module)["LiveProcess"]  # what `install` put there
-    restart = double.restart
+    begin_again = double.begin_again
 
-    def note(process: Any, plan: Any) -> Report:
+    def note(process: Any, plan: Any) -> None:
         plans.append(plan)
-        report: Report = restart(process, plan)
-        return report
+        begin_again(process, plan)
 
-    double.restart = note
+    double.begin_again = note
     soloist("live", "-m", toy, "--duration", "0.3", "--record", tmp_path)
     assert [plan.recording for plan in plans] == [None]
 

@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 
 from soloist.app import live as live_module
 from soloist.app import presets
+from soloist.app.desk import Desk
+from soloist.app.live_view import Lines
 from soloist.app.preset_keys import KEYS
 from soloist.runtime.errors import DeviceError
 from soloist.streaming.counters import Counters
@@ -115,6 +117,42 @@ def test_what_is_saved_plays_the_same(
     }
 
 
+def test_what_keys_turned_is_kept(
+    soloist: Run,
+    toy: str,
+    plans: list[LivePlan],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    desks: list[Desk] = []
+
+    def make(*given: Any) -> Desk:
+        desks.append(Desk(*given))
+        return desks[-1]
+
+    def wait(view: Lines, seconds: float) -> None:
+        for key in ("b", "2", "+", "+", "3", "0", "1", "m"):
+            desks[-1].press(key)
+        view.ended = True
+
+    monkeypatch.setattr(live_module, "Desk", make)
+    monkeypatch.setattr(Lines, "wait", wait)
+    saved = tmp_path / "it.toml"
+    ask = ("-m", toy, "-q", "dog", "-q", "rain", "--gain", "-3", "--save-preset", saved)
+    result = soloist("live", *ask)
+    assert result.code == 0
+    assert result.err.count(f"written: {saved}") == 2
+    content = tomllib.loads(saved.read_text("utf-8"))
+    assert (content["gain"], content["rest"]) == ([-math.inf, -1.0], 0.0)
+    soloist("live", saved)
+    assert plans[-1].state == {
+        "limiter": 1.0,
+        "stem1.gain": -80.0,
+        "stem2.gain": -1.0,
+        "residual.gain": 0.0,
+    }
+
+
 def test_what_was_not_said_is_left_open(
     soloist: Run, toy: str, plans: list[LivePlan], tmp_path: Path
 ) -> None:
@@ -204,7 +242,15 @@ def test_a_place_that_takes_no_file_is_refused_first(
         ("queries = ['']", "queries takes words"),
         ("queries = ['a\\u0007']".replace("'", '"'), "queries takes words"),
         ("mode = 'loud'", 'mode takes "keep" or "remove", found \'loud\''),
-        ("gain = 40", "gain takes dB, -80 to 12 or -inf, found 40"),
+        (
+            "gain = 40",
+            "gain takes dB, -80 to 12 or -inf, or a list of such, one for each query, found",
+        ),
+        (
+            "gain = []",
+            "gain takes dB, -80 to 12 or -inf, or a list of such, one for each query, found",
+        ),
+        ("gain = [0, 40]", "or a list of such, one for each query, found [0, 40]"),
         ("rest = nan", "rest takes dB"),
         ("rest = '-3 dB'", "rest takes dB"),
         ("linked = 1", "linked takes true or false, found 1"),

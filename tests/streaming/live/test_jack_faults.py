@@ -1,5 +1,8 @@
-"""The table of faults in docs/live.md, on real JACK servers. After each, within a second, sound
-comes through as late as the graph is told, found by cross-correlation."""
+"""The table of faults in docs/live.md, on real JACK servers.
+
+When the cause is over, sound is there within a second of JACK's clock, or what a busy machine makes
+of that (`benchmarks.recovery` measures it), and as late as the graph is told, by cross-correlation.
+"""
 
 import contextlib
 import functools
@@ -40,6 +43,16 @@ class Ear:
         self._heard = np.zeros((RATE, 1), np.float32)
         self._player = Player(server, "daw", self._played, self._transport)
         self._recorder = Recorder(server, "rec", self._heard, self._transport)
+
+    def hears_soon(self) -> None:
+        """The first sound comes within a second of the first that is played."""
+        patience_s = 1.0 + 4 * LOAD_S
+        self._player.audio = noise(round(patience_s * RATE), 1)
+        self._recorder.audio = heard = np.zeros_like(self._player.audio)
+        self._transport.start = self._recorder.client.last_frame_time + 2 * self._server.period
+        assert soon(lambda: bool(heard.any()), patience_s + 20), f"no sound within {patience_s:g} s"
+        self._transport.start = None
+        self._player.audio, self._recorder.audio = self._played, self._heard
 
     def close(self) -> None:
         self._player.close()
@@ -122,23 +135,26 @@ def test_unplugged_and_back(start_server: Make, start: Make) -> None:
         live = start(server)
         ear.hears_in_time()
     with listening(server) as ear:
-        assert soon(lambda: connected(server), 1.0 + 4 * LOAD_S)
+        ear.hears_soon()
         ear.hears_in_time()
         assert live.end() == 130
     assert "lost" not in live.text
 
 
-def test_server_killed_and_restarted(start_server: Make, start: Make) -> None:
+@pytest.mark.parametrize("away_s", [0.0, 6.0])
+def test_server_killed_and_restarted(start_server: Make, start: Make, away_s: float) -> None:
+    """However long it was away: the next process is loaded by then, and waits."""
     server = start_server()
     with listening(server):
         live = start(server)
         server.process.kill()
         live.wait_for("soloist: audio device lost: input 'daw, JACK")
+    time.sleep(away_s)
     server.restart()
-    live.wait_for("audio is back, latency ")
     with listening(server) as ear:
-        assert soon(lambda: connected(server), 1.0 + 4 * LOAD_S)
+        ear.hears_soon()
         ear.hears_in_time()
+        live.wait_for("audio is back, latency ")
         assert live.end() == 130
 
 
@@ -151,6 +167,7 @@ def test_another_period(start_server: Make, start: Make, schedule: str) -> None:
             server.set_period(period)
             server.period = period
             late = 2 * HOP - int(np.gcd(HOP, period)) + (period if schedule == "worker" else 0)
+            ear.hears_soon()
             assert soon(functools.partial(told, server, late), 1.0 + 4 * LOAD_S)
             ear.hears_in_time()
         live.wait_for("the driver changed its block size: latency is now ")
@@ -165,7 +182,7 @@ def test_suspended(start_server: Make, start: Make, schedule: str) -> None:
         os.kill(live.player, signal.SIGSTOP)
         time.sleep(0.5)
         os.kill(live.player, signal.SIGCONT)
-        time.sleep(0.5)
+        ear.hears_soon()
         ear.hears_in_time()
         assert counted(live, "xruns") > 0
     assert "lost" not in live.text
@@ -225,6 +242,7 @@ def test_overload(start_server: Make, toy_bundle: Make, schedule: str) -> None:
             live.stdin.write("overload\n")
             live.stdin.flush()
             found = json.loads(live.stdout.readline())
+            ear.hears_soon()
             ear.hears_in_time()
             live.stdin.close()
     assert live.returncode == 0

@@ -50,6 +50,14 @@ def until(process: LiveProcess, holds: Callable[[Levels], bool]) -> Levels:
     raise AssertionError(f"not in time: {process.report()}")
 
 
+def opened(process: LiveProcess) -> Report:
+    deadline = time.monotonic() + 20
+    while (report := process.opened()) is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return report
+
+
 def test_plays_and_tells(start: Start) -> None:
     process, report = start()
     assert report.wiring is not None and report.latency is not None
@@ -171,9 +179,63 @@ def test_what_is_computed_at_the_start_is_told() -> None:
 def test_it_starts_again(start: Start, plan: LivePlan) -> None:
     process, first = start()
     os.kill(process._process.pid, signal.SIGKILL)
-    report = process.restart(plan)
-    assert report.latency == first.latency
+    process.begin_again(plan)
+    assert opened(process).latency == first.latency
     until(process, lambda levels: abs(levels.output.peak - 0.25) < 1e-3)
+
+
+# Nothing is there until a file is, and until somebody looks anew.
+UNPLUGGED = """
+from pathlib import Path
+
+_plugged, _query = False, query_devices
+
+def _initialize():
+    global _plugged
+    _plugged = Path(__file__).with_name("plugged").exists()
+
+def _terminate():
+    pass
+
+def query_devices(kind=None):
+    if not _plugged and kind:
+        raise ValueError("no device")
+    return _query(kind) if _plugged else []
+"""
+
+
+def test_devices_that_are_away_are_waited_for(plan: LivePlan, tmp_path: Path) -> None:
+    """Where devices were there before; and what is ordered meanwhile holds."""
+    with (tmp_path / "sounddevice.py").open("a") as system:
+        system.write(UNPLUGGED)
+    with LiveProcess() as process:
+        with pytest.raises(DeviceError, match="no input device found"):
+            process.start(plan)
+        process.begin_again(plan.resumed(Report("running")))
+        child = process._process
+        process.set({"bypass": 1.0})
+        number = process._page.number
+        deadline = time.monotonic() + 20
+        while process._page.number < number + 8:  # two looks
+            assert process.opened() is None and time.monotonic() < deadline
+            time.sleep(0.01)
+        (tmp_path / "plugged").touch()
+        opened(process)
+        assert process._process is child
+        until(process, lambda levels: levels.output.peak == pytest.approx(0.5, abs=1e-4))
+
+
+def test_nobody_has_to_wait(plan: LivePlan, tmp_path: Path) -> None:
+    with (tmp_path / "sounddevice.py").open("a") as system:
+        system.write(UNPLUGGED)
+    process = LiveProcess()
+    process.begin_again(plan.resumed(Report("running")))
+    number, deadline = process._page.number, time.monotonic() + 20
+    while process._page.number == number and time.monotonic() < deadline:
+        assert process.opened() is None
+        time.sleep(0.01)
+    assert process.stop().stage == "ended"
+    assert process._process.returncode == 0
 
 
 def test_it_does_not_outlive_its_parent(plan: LivePlan) -> None:

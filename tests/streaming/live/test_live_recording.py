@@ -125,7 +125,7 @@ def test_files_are_whole_after_a_device_was_lost(
     with pytest.raises(DeviceLost, match="audio device lost"):
         recorded(process, 60)
     last = process.report().recording
-    process.restart(replace(recording, recording=None))  # which kills it at once
+    process.begin_again(replace(recording, recording=None))  # which kills it at once
     assert last is not None
     check(found := tracks(last))
     assert {len(track) for track in found.values()} == {last.frames}
