@@ -7,19 +7,19 @@ from typing import Annotated
 import typer
 
 from .. import __version__
-from .bench import bench
+from .bench.command import bench
+from .bench.tune import tune
 from .demo import demo
 from .devices import devices
 from .diagnostics import diagnostics
 from .evaluate import evaluate
 from .export import export
 from .info import info
-from .live import live
+from .live.command import live
+from .live.virtual_cable import virtual_cable
 from .queries import queries
 from .separate import separate
 from .train import train
-from .tune import tune
-from .virtual_cable import virtual_cable
 
 app = typer.Typer(
     add_completion=False,

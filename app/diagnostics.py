@@ -23,8 +23,8 @@ from ..streaming.live import pulse, virtual_cable
 from ..streaming.live.budget import LatencyBudget
 from ..streaming.live.devices import Device
 from ..streaming.processor import Processor
-from . import last_session, presets, sound_system
 from .console import emit_json
+from .live import last_session, presets, sound_system
 from .options import SHIPPED, Json
 
 _PACKAGES = (

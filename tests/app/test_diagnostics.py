@@ -15,7 +15,7 @@ import pytest
 
 import soloist as package
 from soloist.app import diagnostics as module
-from soloist.app import last_session, sound_system
+from soloist.app.live import last_session, sound_system
 from soloist.runtime.errors import DeviceError, DeviceLost
 from soloist.streaming.counters import Counters
 from soloist.streaming.latency import Latency

@@ -7,8 +7,8 @@ import runpy
 from html import unescape
 from pathlib import Path
 
-from soloist.app.level_bars import COLOURED
-from soloist.app.live_screen import draw
+from soloist.app.live.level_bars import COLOURED
+from soloist.app.live.screen import draw
 
 ROOT = Path(__file__).parents[2]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-from ...app.preset_keys import KEYS
-from ...app.presets import read
+from ...app.live.preset_keys import KEYS
+from ...app.live.presets import read
 from .mutations import INTERESTING, damage
 
 SUFFIX = ".toml"

@@ -259,7 +259,7 @@ def test_signals_give_the_terminal_back(at_terminal: Make, ends: signal.Signals)
 
 def test_a_crash_gives_the_terminal_back(at_terminal: Make, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(
-        "from soloist.app.desk import Desk\n"
+        "from soloist.app.live.desk import Desk\n"
         "def fail(self, key):\n    raise RuntimeError('a bug')\n"
         "Desk.press = fail\n"
     )

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from soloist.app.live_view import print_header
+from soloist.app.live.view import print_header
 from soloist.runtime.errors import DeviceError, DeviceLost
 from soloist.runtime.session import PassThroughSession
 from soloist.streaming.live import duplex as module

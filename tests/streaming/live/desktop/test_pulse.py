@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from soloist.app import sound_system
-from soloist.app.patching import Wanted, patched
+from soloist.app.live import sound_system
+from soloist.app.live.patching import Wanted, patched
 from soloist.runtime.errors import DeviceError
 
 pytestmark = [pytest.mark.pulse, pytest.mark.timeout(240)]

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from soloist.app import virtual_cable as command
 from soloist.app.cli import run
+from soloist.app.live import virtual_cable as command
 from soloist.runtime.errors import DeviceError
 from soloist.streaming.live import pulse, virtual_cable
 
