@@ -102,7 +102,7 @@ class Live:
         """Until it has happened once more. Raises `DeviceError` where it does not."""
         deadline = time.monotonic() + LIMIT_S
         while event not in self.events:
-            if time.monotonic() > deadline:
+            if self.process.poll() is not None or time.monotonic() > deadline:
                 raise DeviceError(f"soloist live did not say {event!r}")
             time.sleep(0.01)
         self.events.remove(event)
@@ -188,8 +188,10 @@ FAULTS: dict[str, Callable[[Server, Live], dict[str, float]]] = {
 def measure(model: str, rounds: int) -> list[dict[str, Any]]:
     """Every fault, in turn, so many times. Raises `DeviceError`."""
     rows: list[dict[str, Any]] = []
-    with Server() as server, Live(model) as live:
-        live.wait_for("started")
+    with Server() as server, contextlib.ExitStack() as stack:
+        with Loop(LISTEN_S):  # whose ports it connects to, and remembers
+            live = stack.enter_context(Live(model))
+            live.wait_for("started")
         for _ in range(rounds):
             for name, fault in FAULTS.items():
                 rows.append({"fault": name, **fault(server, live)})

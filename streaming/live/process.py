@@ -45,6 +45,7 @@ class LiveProcess:
         self._process = self._spawn()
         self._last: Report | None = None
         self._number, self._seen = -1, 0.0
+        self._looked, self._computed_s = 0, 0.0
 
     def __enter__(self) -> Self:
         return self
