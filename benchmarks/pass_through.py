@@ -1,7 +1,7 @@
 """Soloist beside a client that only copies, in turns on one server: blocks missed, delay added.
 
     python -m soloist.benchmarks.pass_through [-i DEVICE -o DEVICE] [--seconds 60] [--turn 10]
-        [--threads 1] [--model solo] [--json]
+        [--threads 1] [--model solo] [--keep-awake] [--json]
 
 A machine misses blocks of the simplest client, too: Soloist's misses less that client's, in the
 same minutes, are Soloist's own. Both get `seconds` in turns, a turn's first second not counted.
@@ -34,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         threads=options.threads,
         input_device=options.input,
         output_device=options.output,
+        awake=options.keep_awake,
     )
     try:
         machine = environment()
@@ -116,6 +117,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("-i", "--input", default=None, help="a device, else the system's default")
     parser.add_argument("-o", "--output", default=None, help="likewise")
     parser.add_argument("--threads", type=int, default=1, help="of the network")
+    parser.add_argument(
+        "--keep-awake", action="store_true", help="as `soloist live`; the copying client never does"
+    )
     parser.add_argument("--seconds", type=float, default=60.0, help="of each")
     parser.add_argument("--turn", type=float, default=10.0, help="seconds in a row")
     parser.add_argument("--json", action="store_true", help="print JSON instead of the table")

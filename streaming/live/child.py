@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from ...runtime.errors import DeviceError, ProcessFault, SoloistError
 from ..processor import Processor
+from .awake import Awake
 from .plan import LivePlan
 from .recorder import Recorder
 from .report import Page, Report
@@ -83,7 +84,7 @@ def main(path: str) -> None:
         session.recorder.close()
     last = session.report() if error is None else session.complete(page.read())
     page.write(replace(last, stage="ended" if error is None else "failed", error=error))
-    if not session.stream.stop():
+    if not session.stop():
         os._exit(1)  # PortAudio hangs, and in Python's own exit it would again
 
 
@@ -93,17 +94,21 @@ class _Session:
 
     stream: LiveStream
     recorder: Recorder | None
+    awake: Awake | None
     memory_locked: bool = False
+    kept_awake: bool = False
 
     @classmethod
     def open(cls, plan: LivePlan, processor: Processor) -> _Session:
         stream = plan.stream(processor)
         if stream.on_jack:
             _leave_portaudio()
-        return cls(stream, plan.recorder(stream))
+        return cls(stream, plan.recorder(stream), Awake() if plan.awake else None)
 
     def start(self) -> None:
         self.stream.start()
+        if self.awake is not None:
+            self.kept_awake = self.awake.begin()
         if self.recorder is not None:
             self.recorder.start()
         self.memory_locked = lock_memory()
@@ -114,7 +119,18 @@ class _Session:
     def complete(self, report: Report) -> Report:
         """The report with what the stream does not know."""
         recording = self.recorder.state if self.recorder is not None else None
-        return replace(report, recording=recording, memory_locked=self.memory_locked)
+        return replace(
+            report,
+            recording=recording,
+            memory_locked=self.memory_locked,
+            kept_awake=self.kept_awake,
+        )
+
+    def stop(self) -> bool:
+        """As `LiveStream.stop`."""
+        if self.awake is not None:
+            self.awake.end()
+        return self.stream.stop()
 
 
 @contextmanager

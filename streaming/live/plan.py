@@ -21,8 +21,8 @@ from .stream import LiveStream, Scheduling
 class LivePlan:
     """Arguments of a `Processor` and of a `LiveStream`; `state` are values of parameters by id.
 
-    `recording` says where input and stems are recorded, if they are. `patient`: devices that are
-    not there are waited for.
+    `recording` says where input and stems are recorded, if they are. `awake` keeps processors from
+    sleeping between blocks, see `awake.Awake`. `patient`: devices that are not there are waited for.
     """
 
     model: str
@@ -43,6 +43,7 @@ class LivePlan:
     wait: bool = False
     schedule: Scheduling = "inline"
     exclusive: bool = False
+    awake: bool = False
     advance: int | None = None
     lookahead: int | None = None
     budget: Budget = "advance"

@@ -42,8 +42,9 @@ class Report:
     `wiring`, `latency`, `meters`, `counters` and `levels` are there once it runs. `error` is what
     ended it, if `stage` is "failed"; `fault` what a callback of ours met, if any did, as text.
     `recording` where one was asked for. `memory_locked`: none of it can be swapped out. `realtime`:
-    the audio thread is known to go before ordinary ones (Linux). `computed_s`: how many seconds it
-    has computed, told while it is starting; `looked`: how often it found no devices and goes on.
+    the audio thread is known to go before ordinary ones (Linux). `kept_awake`: processors do not
+    sleep between blocks. `computed_s`: how many seconds it has computed, told while it is starting;
+    `looked`: how often it found no devices and goes on.
     `jack` where the stream is a client of JACK's own: its ports and what they are connected to;
     `loose` are then the inputs, such as "in_1", if nothing is connected to them, and the outputs.
     """
@@ -59,6 +60,7 @@ class Report:
     recording: Recorded | None = None
     memory_locked: bool = False
     realtime: bool = False
+    kept_awake: bool = False
     computed_s: float = 0.0
     looked: int = 0
     jack: JackWiring | None = None
