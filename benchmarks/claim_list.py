@@ -82,6 +82,20 @@ CLAIMS: dict[str, Claim] = {
         },
         {"clipsep": Variant("clipsep"), "clipsep-nit": Variant("clipsep-nit")},
     ),
+    "solo-nit": Claim(
+        "the same of our causal network",
+        {
+            **_SHORT_RUN,
+            "steps": 300,
+            "cool_down": 100,
+            "check": 100,
+            "seconds": 2.0,
+            "rate": 2e-3,
+            "network": {"patch_width": 16, "width": 96, "memory": 96, "blocks": 2, "maps": 32},
+            "scenes": {"sounds": 2, "pollution": 0.75, "pollution_db": 5.0},
+        },
+        {"solo": Variant("solo"), "solo-nit": Variant("solo-nit")},
+    ),
     "clapsep": Claim(
         "CLAPSep that is told what is wanted and what is not beats the same network told what is "
         "wanted (Ma et al. 2024)",
