@@ -49,6 +49,7 @@ from .options import (
     InputDevice,
     Jack,
     JsonEvents,
+    KeepAwake,
     LatencyHint,
     Limiter,
     ListDevices,
@@ -100,6 +101,7 @@ def live(
     exclusive: Exclusive = False,
     wait: Wait = False,
     schedule: Schedule = "inline",
+    keep_awake: KeepAwake = False,
     advance: Advance = None,
     lookahead: Lookahead = None,
     tight: Tight = False,
@@ -144,6 +146,7 @@ def live(
             wait=wait,
             schedule=schedule,
             exclusive=exclusive,
+            awake=keep_awake,
             advance=in_frames(advance, bundle.spec),
             lookahead=in_frames(lookahead, bundle.spec),
             budget="measured" if tight else "advance",
@@ -170,6 +173,8 @@ def live(
             with view:
                 report = process.start(plan)
                 print_header(report, title)
+                if keep_awake and not report.kept_awake:
+                    say("  awake    no: that takes Linux, and a right to /dev/cpu_dma_latency")
                 told = _by_name(context.params, report) if wanted.plain else context.params
                 if keep_in is not None:
                     presets.save(keep_in, told)

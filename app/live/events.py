@@ -63,6 +63,7 @@ class EventLines(Lines):
             block=meters.block,
             provider=wiring.provider,
             memory_locked=report.memory_locked,
+            kept_awake=report.kept_awake,
             **_of(report),
         )
 

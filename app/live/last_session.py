@@ -74,6 +74,7 @@ def _write(report: Report, faults: list[str]) -> None:
         "counters": asdict(report.counters) if report.counters else None,
         "memory locked": "yes" if report.memory_locked else "no",
         "real-time thread": "yes" if report.realtime else "no",
+        "processors kept awake": "yes" if report.kept_awake else "no",
         "faults": faults + [report.fault] * bool(report.fault),
     }
     with replacing(path()) as part:

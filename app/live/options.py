@@ -117,6 +117,13 @@ Exclusive = Annotated[
     bool,
     typer.Option("--exclusive", help="Open the devices for this alone (WASAPI, Core Audio)."),
 ]
+KeepAwake = Annotated[
+    bool,
+    typer.Option(
+        "--keep-awake",
+        help="Let processors not sleep between blocks: fewer late ones, for more power (Linux).",
+    ),
+]
 Wait = Annotated[
     bool,
     typer.Option("--wait", help="Never skip the network when late, for drivers that wait, too."),

@@ -126,6 +126,7 @@ KEYS = {
     "latency": Key("latency", _latency, '"low", "high" or seconds below 10'),
     "schedule": Key("schedule", _schedule, '"inline" or "worker"'),
     "exclusive": Key("exclusive", _flag, _SWITCH),
+    "keep_awake": Key("keep_awake", _flag, _SWITCH),
     "wait": Key("wait", _flag, _SWITCH),
     "reconnect": Key("reconnect", lambda value: _number(value, 0.0, math.inf), "seconds"),
     "advance": Key("advance", _span, _SPAN),

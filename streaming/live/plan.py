@@ -22,7 +22,8 @@ class LivePlan:
     """Arguments of a `Processor` and of a `LiveStream`; `state` are values of parameters by id.
 
     `recording` says where input and stems are recorded, if they are. `awake` keeps processors from
-    sleeping between blocks, see `awake.Awake`. `patient`: devices that are not there are waited for.
+    sleeping between blocks, see `awake.Awake`. `patient`: devices that are not there are waited
+    for.
     """
 
     model: str

@@ -55,8 +55,9 @@ def test_each_core_has_a_loop_that_everything_goes_before(monkeypatch: pytest.Mo
     kept = Awake()
     try:
         assert kept.begin()
+        cores = len(os.sched_getaffinity(0))
+        assert until(lambda: len(spinners(os.getpid())) == cores)
         found = spinners(os.getpid())
-        assert len(found) == len(os.sched_getaffinity(0))
         assert until(lambda: all(os.sched_getscheduler(pid) == os.SCHED_IDLE for pid in found))
         assert until(lambda: all(len(os.sched_getaffinity(pid)) == 1 for pid in found))
         assert set.union(*(os.sched_getaffinity(pid) for pid in found)) == os.sched_getaffinity(0)

@@ -388,3 +388,29 @@ def test_a_program_that_listens_no_more_ends_it(events: Make) -> None:
     said = live.stderr.read()
     assert live.wait(PATIENCE_S) == 0
     assert "soloist live: " in said and "fault of ours" not in said and "Traceback" not in said
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux only")
+def test_processors_are_kept_awake_for_as_long_as_it_plays(events: Make) -> None:
+    """Programs see that it is so; no loop is left behind, however the process ends."""
+
+    def loops() -> list[str]:
+        every = (Path(entry, "cmdline") for entry in Path("/proc").glob("[0-9]*"))
+        lines = []
+        for command in every:
+            with contextlib.suppress(OSError):
+                lines.append(command.read_bytes().decode(errors="replace"))
+        return [line for line in lines if "SCHED_IDLE" in line]
+
+    before = len(loops())
+    live = events("--keep-awake")
+    started = json.loads(live.stdout.readline())
+    assert started["event"] == "started"
+    sleeps = Path("/sys/devices/system/cpu/cpuidle/current_driver")
+    virtual = not sleeps.exists() or sleeps.read_text().strip() == "none"
+    if virtual:
+        assert started["kept_awake"]
+        cores = len(os.sched_getaffinity(0))
+        until(lambda: len(loops()) == before + cores, lambda: "\n".join(loops()))
+    live.kill()
+    until(lambda: len(loops()) == before, lambda: "\n".join(loops()))
