@@ -24,7 +24,9 @@ from .htsat import BANDS
 RATE = 16_000
 """Sample rate of sounds, Hertz."""
 
-_HOP = 256
+HOP = 256
+"""Samples between frames."""
+
 _FLOOR = 1e-5
 """Power of a band below which nothing is heard: some 60 dB below a loud sound."""
 _SCALE = 14.3, 100.0
@@ -92,12 +94,12 @@ class ClapMini(SentenceClap):
         self.log_scale = nn.Parameter(torch.tensor(_SCALE[0]).log())
 
     def sounds(self, audio: Tensor) -> Tensor:
-        """Embeds sounds ``(sounds, samples)`` at 16 kHz of a quarter of a second or more.
+        """Embeds sounds ``(sounds, samples)`` at 16 kHz, of ``2 ** levels`` frames or more.
 
         Returns:
             ``(sounds, embedding)``.
         """
-        mel = log_mel(audio, rate=RATE, hop=_HOP, high=RATE / 2, floor=_FLOOR)
+        mel = log_mel(audio, rate=RATE, hop=HOP, high=RATE / 2, floor=_FLOOR)
         x = self.levels(self.norm(mel.transpose(1, 2))[:, None]).flatten(1, 2)
         return functional.normalize(self.audio_projection(x.mean(-1) + x.amax(-1)), dim=-1)
 

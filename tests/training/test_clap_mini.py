@@ -9,7 +9,7 @@ import torch
 
 from soloist.separators.clap_mini import ClapMini, ClapMiniSizes, from_checkpoint, to_checkpoint
 from soloist.training.recipes import RECIPES
-from soloist.training.settings import read_settings
+from soloist.training.settings import SettingsError, read_settings
 from soloist.training.trainer import Trainer, Watch
 
 pytestmark = [
@@ -34,9 +34,14 @@ seconds = 1.1
 """
 
 
-def made(sounds: Path, top: str, tables: str = "[mixing]\nsingles = 1.0\n") -> Any:
+def made(
+    sounds: Path,
+    top: str,
+    tables: str = "[mixing]\nsingles = 1.0\n",
+    seconds: str = "seconds = 1.1",
+) -> Any:
     path = sounds / "run.toml"
-    path.write_text(top + SETTINGS + tables)
+    path.write_text(top + SETTINGS.replace("seconds = 1.1", seconds) + tables)
     named = RECIPES["clap-mini"]
     return named.make(read_settings(path, named.settings))
 
@@ -92,6 +97,11 @@ def test_silence_beside_a_sound_passes_finite_gradients() -> None:
     network.sounds(audio + torch.cat([torch.zeros(5000), torch.randn(4000)])).sum().backward()
     assert audio.grad is not None
     assert audio.grad.isfinite().all()
+
+
+def test_examples_that_are_too_short_for_the_levels(sounds: Path) -> None:
+    with pytest.raises(SettingsError, match=r"network: 0\.1 s are 7 frames, too few"):
+        made(sounds, "", "", "seconds = 0.1")
 
 
 def test_files_of_other_kinds_and_damaged_ones(tmp_path: Path) -> None:

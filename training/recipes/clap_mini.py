@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
@@ -54,7 +54,14 @@ class MiniSizes(Table):
     width: int = Field(default=32, ge=1, le=512)
     levels: int = Field(default=4, ge=1, le=5)
     embedding: int = Field(default=128, ge=2, le=4096)
-    seconds: float = Field(default=4.0, ge=1.1, le=30)
+    seconds: float = Field(default=4.0, gt=0, le=30)
+
+    @model_validator(mode="after")
+    def _halves(self) -> MiniSizes:
+        frames = 1 + round(self.seconds * clap_mini.RATE) // clap_mini.HOP
+        if frames < 2**self.levels:
+            raise ValueError(f"{self.seconds} s are {frames} frames, too few for the levels")
+        return self
 
 
 class Mini(Contrast):
