@@ -182,10 +182,11 @@ def live(
                 view.start(report)
                 session = Session(process, plan, desk, view, patch, caught, faults)
                 lost = session.play(duration, reconnect)
+            code = session.finish(lost)
             if keep_in is not None and desk.turned:
                 presets.save(keep_in, told | desk.levels)
                 say(f"written: {keep_in}, with the gains as they were at the end")
-            return session.finish(lost)
+            return code
 
 
 def _by_name(told: dict[str, Any], report: Report) -> dict[str, Any]:

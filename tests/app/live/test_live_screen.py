@@ -127,6 +127,18 @@ def test_two_clocks_are_part_of_the_delay() -> None:
     assert not any(line.startswith("   block ") for line in text)
 
 
+def test_on_jack_the_devices_have_the_block_and_ports_may_be_loose() -> None:
+    latency = replace(BUDGET, block=0, driver_output=0)
+    report = replace(REPORT, latency=latency, loose=("in_1", "in_2", "out_1", "out_2"))
+    text = drawn(replace(SCENE, report=report))
+    assert not any(line.startswith("   block") for line in text)
+    assert "   5.67 ms" in line_of(text, "total")  # 128 of overlap, 96 held back, 48 in the driver
+    assert text[3] == (
+        "nothing is connected to in_1, in_2, out_1, out_2: a DAW or a patchbay does that"
+    )
+    assert not any("connected" in line for line in drawn(replace(SCENE, report=report, lost=True)))
+
+
 def test_the_load_and_what_went_wrong() -> None:
     text = drawn(SCENE)
     rows = {
