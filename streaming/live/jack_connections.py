@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
 from .jack_graph import Connection, jack_module
 
+# A program that ends takes its connections apart first, as a person does, and its ports a moment
+# later.
+_LEAVING_S = 0.5
+
 
 class Connections:
     """What our ports are, and are to be, connected to.
 
     A connection that a person makes, in whatever patchbay, is remembered; one that a person takes
-    apart is forgotten. One that ended because the other port did, with its program or its server,
-    is remembered, and made again as soon as a port of that name is there. `wanted` are those to
-    begin with.
+    apart is forgotten, half a second later. One that ended because the other port did, with its
+    program or its server, is remembered, and made again as soon as a port of that name is there.
+    `wanted` are those to begin with.
 
     JACK tells of changes on a thread of its own, where nothing may be asked of the server; what has
     to be done about them is done by `tend` on the main thread, a few times a second. `client` must
@@ -28,6 +33,7 @@ class Connections:
         self._client, self._error = client, jack.JackError
         self._made: set[Connection] = set()
         self._missing = dict.fromkeys(wanted)
+        self._parted: dict[Connection, float] = {}  # and when
         self._gone: deque[str] = deque()  # ports that ended
         self._changed = True
         client.set_port_connect_callback(self._connected, only_available=False)
@@ -36,7 +42,7 @@ class Connections:
     @property
     def wanted(self) -> tuple[Connection, ...]:
         """All that there are, and those that wait for a port."""
-        return tuple(sorted({*self._made, *self._missing}))
+        return tuple(sorted({*self._made, *self._missing, *self._parted}))
 
     @property
     def loose(self) -> tuple[str, ...]:
@@ -50,7 +56,7 @@ class Connections:
 
     def tend(self) -> None:
         """Note what was connected, and connect what can be again. Main thread."""
-        if not self._changed:
+        if not (self._changed or self._parted):
             return
         self._changed = False  # before looking: what changes meanwhile is for the next time
         try:
@@ -62,8 +68,13 @@ class Connections:
         gone = {self._gone.popleft() for _ in range(len(self._gone))}
         there = {port.name for port in self._client.get_ports(is_audio=True)}
         found = set(self._found())
-        for connection in self._made - found:
-            if connection[1] in gone or connection[1] not in there:
+        now = time.monotonic()
+        self._parted |= dict.fromkeys(self._made - found, now)
+        for connection, since in list(self._parted.items()):
+            ended = connection[1] in gone or connection[1] not in there
+            if ended or connection in found or now - since > _LEAVING_S:
+                del self._parted[connection]
+            if ended:
                 self._missing[connection] = None
         self._made = found
         for connection in list(self._missing):

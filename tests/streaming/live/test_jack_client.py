@@ -117,7 +117,7 @@ def test_connections_survive_the_server_and_the_programs(
             server.connect(*pair)
         time.sleep(0.3)  # seen by now, so that taking apart is seen as such
         server.disconnect(*apart)
-        time.sleep(0.3)
+        time.sleep(1.5)  # forgotten by now: no program ended
     # The programs ended, and come back.
     assert soon(lambda: {IN, OUT}.isdisjoint(server.connections()))
     with programs(server):
