@@ -34,7 +34,7 @@ class Connections:
         self._made: set[Connection] = set()
         self._missing = dict.fromkeys(wanted)
         self._parted: dict[Connection, float] = {}  # and when
-        self._gone: deque[str] = deque()  # ports that ended
+        self._gone: deque[str] = deque()  # ports that ended, or began anew
         self._changed = True
         client.set_port_connect_callback(self._connected, only_available=False)
         client.set_port_registration_callback(self._registered, only_available=False)
@@ -103,8 +103,8 @@ class Connections:
         """JACK's thread."""
         self._changed = True
 
-    def _registered(self, port: Any, registered: bool) -> None:
+    def _registered(self, port: Any, _: bool) -> None:
         """JACK's thread."""
-        if port is not None and not registered:
+        if port is not None:  # one that is new may follow an old one of its name
             self._gone.append(port.name)
         self._changed = True
