@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("jack", reason="JACK-Client is not installed", exc_type=(ImportError, OSError))
-
 from soloist.streaming.live import jack_connections as module
 from soloist.streaming.live.jack_connections import Connections
+from soloist.streaming.live.jack_graph import jack_module
+
+pytestmark = pytest.mark.skipif(jack_module() is None, reason="JACK is not installed")
 
 OTHER = "rec:in_1"
 
