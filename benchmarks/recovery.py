@@ -221,7 +221,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in FAULTS:
         mine = [row for row in rows if row["fault"] == name]
         after = [row["seconds"] for row in mine]
-        told, heard = (sorted({row[key] for row in mine}) for key in ("told", "delay"))
+        told, heard = (
+            ", ".join(map(str, sorted({row[key] for row in mine}))) for key in ("told", "delay")
+        )
         print(f"| {name} | {np.median(after):.2f} s | {max(after):.2f} s | {told} | {heard} |")
     return 0
 
