@@ -100,8 +100,8 @@ def _machine() -> Findings:
     found = machine()
     names = {"cpu": "processor", "cores": "cores", "usable_cores": "usable cores"}
     names["governor"] = "governor"
-    facts = {"system": platform.platform(), **{name: found[key] for key, name in names.items()}}
-    return Findings(facts)
+    known = {name: found[key] for key, name in names.items() if found[key] is not None}
+    return Findings({"system": platform.platform(), **known})
 
 
 def _rights() -> Findings:
