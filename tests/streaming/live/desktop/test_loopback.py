@@ -64,11 +64,12 @@ def test_a_virtual_cable_through_alsa(desktop: Any) -> None:
     assert desktop.soloist("virtual-cable", "create").code == 0
     report = measured(desktop, *CABLE, "--latency", "high", tries=2)
     assert report["input"] == report["output"] == "pulse, ALSA"
-    assert report["claimed_frames"] == 255  # blocks of any size: the worst case
+    # In blocks of any size, the worst case; PipeWire may have some of one size, with the least.
+    assert report["claimed_frames"] in (128, 255)
     lost = report["plain"]["xruns"] + report["through"]["xruns"]
     assert report["steady"] or lost
     if not lost:
-        assert report["added_frames"] == pytest.approx(255, abs=0.5)
+        assert report["added_frames"] == pytest.approx(report["claimed_frames"], abs=0.5)
 
 
 def test_what_is_no_device_and_no_sink_is_refused(pulse_server: Any) -> None:
