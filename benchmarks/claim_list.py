@@ -76,7 +76,7 @@ _MINI = Variant(
         **_SHORT_RUN,
         "batch": 16,
         "network": {"width": 16, "embedding": 64, "seconds": 1.0},
-        "mixing": {"singles": 0.5},
+        "mixing": {"singles": 0.5, "phrases": "class"},
     },
 )
 _SMALL_UNET: Settings = {"maps": 8, "levels": 5, "base": 8, "frames": 32, "gates": 1.0}
@@ -117,6 +117,7 @@ CLAIMS: dict[str, Claim] = {
             "check": 100,
             "batch": 4,
             "network": {**_SMALL_UNET, "base": 4, "attending": 2},
+            "mixing": {"phrases": "class"},
         },
         {
             "unsupervised": Variant("weak", {"losses": "reconstruction"}),

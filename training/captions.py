@@ -7,14 +7,14 @@ whenever it is drawn. Source: Mahmud et al. (ICLR 2024, arXiv 2404.01740), and t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from .clips import Clip
+from .clips import Clip, plain_name
 from .pairs import Classes, at_random_level, excerpt
 from .settings import Table
 
@@ -24,11 +24,14 @@ class Captions(Table):
 
     Attributes:
         sources: sounds that a caption names, each of another class.
+        phrases: a sound is named by ``any`` phrase of its recording, or by its ``class`` alone, as
+            the published training has it; the latter are few, and encoded once.
         singles: share of the examples whose captions name one sound each: single recordings, which
             supervision has and weak supervision has not.
     """
 
     sources: int = Field(default=2, ge=1, le=8)
+    phrases: Literal["any", "class"] = "any"
     singles: float = Field(default=0.0, ge=0, le=1)
 
 
@@ -62,7 +65,7 @@ class Captioned(Dataset[Mapping[str, Any]]):
     ) -> None:
         self.captions, self.mixtures, self.samples, self.seed = captions, mixtures, samples, seed
         self.classes = Classes(clips, least=mixtures * captions.sources)
-        self.phrases = sorted({phrase for clip in clips for phrase in clip.phrases})
+        self.phrases = sorted({phrase for clip in clips for phrase in self._names(clip)})
         self._numbers = {phrase: number for number, phrase in enumerate(self.phrases)}
 
     def __getitem__(self, index: int) -> dict[str, Any]:
@@ -76,13 +79,18 @@ class Captioned(Dataset[Mapping[str, Any]]):
             for p, number in enumerate(numbers):
                 clip = self.classes.clip(number, random)
                 sounds[n, p] = at_random_level(excerpt(clip, self.samples, random), random)
-                phrases[n, p] = self._numbers[clip.phrases[random.integers(len(clip.phrases))]]
+                names = self._names(clip)
+                phrases[n, p] = self._numbers[names[random.integers(len(names))]]
             phrases[n, count:] = phrases[n, 0]
         return {
             "sounds": sounds / np.float32(self.mixtures * count),
             "phrases": phrases,
             "single": np.bool_(single),
         }
+
+    def _names(self, clip: Clip) -> tuple[str, ...]:
+        """What a recording's sound may be called."""
+        return clip.phrases if self.captions.phrases == "any" else (plain_name(clip.label),)
 
     def words(self, numbers: Tensor) -> tuple[list[list[str]], list[list[str]]]:
         """What the captions of a batch say.

@@ -11,7 +11,7 @@ from soloist.training.clips import Clip
 RATE, SAMPLES = 16_000, 8000
 
 
-def drawn(clips: list[Clip], **told: float) -> Captioned:
+def drawn(clips: list[Clip], **told: float | str) -> Captioned:
     return Captioned(clips, Captions.model_validate(told), 2, SAMPLES, seed=5)
 
 
@@ -52,6 +52,13 @@ def test_singles_are_one_sound_a_caption(clips: list[Clip]) -> None:
     assert phrases[0] == [captions[0][0], captions[0][0], captions[0][1], captions[0][1]]
     share = np.mean([drawn(clips, singles=0.25)[number]["single"] for number in range(200)])
     assert share == pytest.approx(0.25, abs=0.1)
+
+
+def test_sounds_are_called_by_their_class_alone(clips: list[Clip]) -> None:
+    examples = drawn(clips, phrases="class")
+    assert examples.phrases == ["high", "hiss", "low", "middle"]
+    _, phrases = examples.words(torch.from_numpy(examples[0]["phrases"])[None])
+    assert sorted(phrases[0]) == examples.phrases
 
 
 def test_as_many_classes_are_needed_as_are_mixed(clips: list[Clip]) -> None:
