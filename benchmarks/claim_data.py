@@ -31,7 +31,7 @@ class SmallSet:
     count: int
 
 
-def write_small_set(manifest: Path, folder: Path) -> SmallSet:
+def write_small_set(manifest: Path, folder: Path, noise: Sequence[str] = ()) -> SmallSet:
     """Writes a manifest of one class a category, and a list of mixtures of its clips to test on.
 
     The class of a category is the one with the most seconds of real recordings to learn from, of
@@ -42,12 +42,16 @@ def write_small_set(manifest: Path, folder: Path) -> SmallSet:
     Args:
         manifest: with the columns category, kind and active_s beside those of training.
         folder: for the two files, made if it is not there.
+        noise: classes among them that nobody asks for: each mixture holds a clip of one besides.
 
     Raises:
         ValueError: the manifest cannot be read, lacks columns, or has too few classes.
     """
     rows = _read(manifest)
     classes = _choose(rows)
+    missing = [name for name in noise if name not in classes]
+    if missing:
+        raise ValueError(f"{manifest} has no {missing[0]!r} fit to be noise; found {classes}")
     chosen = [row for row in rows if row["class"] in classes]
     folder.mkdir(parents=True, exist_ok=True)
     small = folder / "manifest.csv"
@@ -55,7 +59,7 @@ def write_small_set(manifest: Path, folder: Path) -> SmallSet:
         writer = csv.DictWriter(file, _NEEDED, extrasaction="ignore")
         writer.writeheader()
         writer.writerows(chosen)
-    mixtures = list(_mixtures(classes, [row for row in chosen if _can_test(row)]))
+    mixtures = list(_mixtures(classes, [row for row in chosen if _can_test(row)], noise))
     listed = folder / "mixtures.csv"
     with listed.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS)
@@ -103,24 +107,31 @@ def _choose(rows: Sequence[Row]) -> list[str]:
     return sorted(best)
 
 
-def _mixtures(classes: Sequence[str], clips: Sequence[Row]) -> list[dict[str, str]]:
+def _mixtures(
+    classes: Sequence[str], clips: Sequence[Row], noise: Sequence[str]
+) -> list[dict[str, str]]:
     random = np.random.default_rng(0)
     files = {name: [row["path"] for row in clips if row["class"] == name] for name in classes}
     listed = []
-    for number, (wanted, other) in enumerate(itertools.permutations(classes, 2)):
-        target, interferer = (str(random.choice(files[name])) for name in (wanted, other))
+    asked = [name for name in classes if name not in noise]
+    for number, pair in enumerate(itertools.permutations(asked, 2)):
+        wanted = pair[0]
+        names = [*pair, *([str(random.choice(noise))] if noise else [])]
+        target, *interferers = (str(random.choice(files[name])) for name in names)
         listed.append(
             dict.fromkeys(COLUMNS, "0")
             | {
                 "id": f"claim{number:03}",
                 "target_file": target,
                 "target_class": wanted,
-                "interferer_files": interferer,
+                "interferer_files": "|".join(interferers),
+                "interferer_starts_s": "|".join(["0"] * len(interferers)),
+                "interferer_offsets_s": "|".join(["0"] * len(interferers)),
                 "snr_db": f"{random.uniform(-_SNR_DB, _SNR_DB):.1f}",
                 "duration_s": f"{SECONDS:g}",
                 "query": wanted.replace("_", " "),
                 "query_kind": "seen",
-                "n_sources": "2",
+                "n_sources": str(len(names)),
             }
         )
     return listed

@@ -160,7 +160,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     torch.set_num_threads(options.threads)
     machine = environment()
     try:
-        small = write_small_set(options.data / "manifest.csv", options.output / "data")
+        folder = options.output / ("data-noisy" if claim.noise else "data")
+        small = write_small_set(options.data / "manifest.csv", folder, claim.noise)
         rows = measure(claim, Runs(small, options.output, options.device), options.seeds)
     except (Diverged, OSError, SoundFileError, ValueError) as error:
         print(f"soloist: {error}", file=sys.stderr)
@@ -176,7 +177,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(environment_line(machine))
     print(claim.says)
     print(
-        f"{small.count} mixtures of two, {len(small.classes)} classes: {', '.join(small.classes)}"
+        f"{small.count} mixtures of two{' and noise' if claim.noise else ''}, "
+        f"{len(small.classes)} classes: {', '.join(small.classes)}"
     )
     print(table(rows))
     return 0

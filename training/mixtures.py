@@ -35,6 +35,7 @@ class Scenes(Table):
         rooms: share of the sounds that are heard in a room.
         pollution: share of the sounds that come with another one that nobody asks for, up to
             ``pollution_db`` quieter.
+        noise: classes that pollute and that nobody asks for; none: any that is not in the mixture.
     """
 
     sounds: Literal[2, 3] = 3
@@ -45,6 +46,7 @@ class Scenes(Table):
     rooms: float = Field(default=0.0, ge=0, le=1)
     pollution: float = Field(default=0.0, ge=0, le=1)
     pollution_db: float = Field(default=5.0, ge=0)
+    noise: tuple[str, ...] = ()
 
 
 class Mixtures(Dataset[Mapping[str, Any]]):
@@ -79,7 +81,10 @@ class Mixtures(Dataset[Mapping[str, Any]]):
         self.by_label: dict[str, list[Clip]] = defaultdict(list)
         for clip in clips:
             self.by_label[clip.label].append(clip)
-        self.labels = sorted(self.by_label)
+        unknown = sorted(set(scenes.noise) - self.by_label.keys())
+        if unknown:
+            raise ValueError(f"scenes.noise: no class {unknown[0]!r} to learn from")
+        self.labels = sorted(self.by_label.keys() - set(scenes.noise))
         if len(self.labels) <= scenes.sounds:
             raise ValueError(
                 f"found {len(self.labels)} classes, mixtures of {scenes.sounds} sounds take at "
@@ -102,7 +107,7 @@ class Mixtures(Dataset[Mapping[str, Any]]):
         chosen = self._classes(count + 2, random)
         for j, label in enumerate(chosen[:count]):
             clip = self._clip(label, random)
-            sources[j] = self._sound(clip, chosen[-1], random)
+            sources[j] = self._sound(clip, random.choice(self.scenes.noise or chosen[-1:]), random)
             queries[j] = query_near(clip.phrases, self.embeddings, random)
             equalisers[j] = _equaliser(self.bins, random)
             present[j] = True

@@ -190,3 +190,21 @@ def test_the_program_prints_what_it_measured(
     assert told["mixtures"] == 6
     assert claims.main(command) == 0
     assert "6 mixtures of two, 3 classes: cat, cello, rain" in capsys.readouterr().out
+
+
+def test_noise_is_in_each_mixture_and_never_asked_for(tmp_path: Path) -> None:
+    manifest = write_manifest(tmp_path, ROWS)
+    quiet = write_small_set(manifest, tmp_path / "quiet")
+    noise = quiet.classes[0]
+    small = write_small_set(manifest, tmp_path / "noisy", [noise])
+    others = len(small.classes) - 1
+    listed = read_mixtures(small.mixtures)
+    assert len(listed) == small.count == others * (others - 1)
+    for mixture in listed:
+        assert noise not in mixture.query
+        files = [Path(clip.file).name for clip in mixture.interferers]
+        assert len(files) == 2
+        assert sum(name.startswith(noise) for name in files) == 1
+        render(mixture, tmp_path)
+    with pytest.raises(ValueError, match="no 'hail' fit to be noise"):
+        write_small_set(manifest, tmp_path / "none", ["hail"])

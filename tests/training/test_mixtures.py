@@ -130,3 +130,11 @@ def test_phrases_are_the_captions_and_the_class(clips: list[Clip]) -> None:
     row = {"class": "dog_bark", "caption": "a dog barking|dog bark"}
     assert phrases_of(row) == ("a dog barking", "dog bark", "the sound of dog bark")
     assert vocabulary(clips)["dog"] == ["a dog", "dog 0", "dog 1"]
+
+
+def test_classes_of_noise_pollute_and_are_never_asked_for(clips: list[Clip]) -> None:
+    scenes: dict[str, Any] = {"sounds": 2, "pollution": 1.0, "noise": ("rain", "siren")}
+    for item in drawn(clips, 20, **scenes):
+        assert not {asked(clips, query) for query in item["queries"]} & {"rain", "siren"}
+    with pytest.raises(ValueError, match="no class 'wind' to learn from"):
+        mixtures(clips, noise=("wind",))
