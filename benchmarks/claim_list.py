@@ -139,9 +139,9 @@ CLAIMS: dict[str, Claim] = {
         "wanted (Ma et al. 2024)",
         {
             **_SHORT_RUN,
-            "steps": 300,
-            "cool_down": 100,
-            "check": 150,
+            "steps": 150,
+            "cool_down": 50,
+            "check": 50,
             "rate": 1e-3,
             "average": 0.98,
             "network": {"width": 128, "layers": 1},

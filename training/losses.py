@@ -41,14 +41,21 @@ def log_error(mask: Tensor, energies: BandEnergies, floor: float = 1e-3) -> Tens
     return 10 * torch.log10(ratio + floor)
 
 
+def loudness(energies: BandEnergies) -> Tensor:
+    """What each cell counts, ``(batch, 1, frames, bands)``: the mixture's energy to the power 0.25,
+    so that quiet parts of the picture teach, too. Adds up to 1.
+    """
+    weight = energies.mixture.pow(0.25)
+    return weight / (weight.sum((-2, -1), keepdim=True) + 1e-9)
+
+
 def mask_error(mask: Tensor, energies: BandEnergies) -> Tensor:
     """Cross-entropy against the ideal band mask, ``(batch, queries)``.
 
-    Weighted by the mixture's loudness (energy to the power 0.25), so that quiet parts of the
-    picture teach, too. The ideal mask is the Wiener-like ``Re(X* S) / |X|^2`` held to [0, 1].
+    Weighted by :func:`loudness`. The ideal mask is the Wiener-like ``Re(X* S) / |X|^2`` held to
+    [0, 1].
     """
     ideal = (energies.cross / (energies.mixture + 1e-9)).clamp(0, 1)
-    weight = energies.mixture.pow(0.25)
-    weight = weight / (weight.sum((-2, -1), keepdim=True) + 1e-9)
+    weight = loudness(energies)
     entropy = torch.nn.functional.binary_cross_entropy(mask, ideal, reduction="none")
     return (weight * entropy).sum((-2, -1))
