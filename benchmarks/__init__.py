@@ -8,7 +8,7 @@
     python -m soloist.benchmarks.soak         millions of hops: does anything creep
     python -m soloist.benchmarks.interface    what a process of its own gains live audio
     python -m soloist.benchmarks.live_start   from the command to the first sound, memory, rights
-    python -m soloist.benchmarks.pass_through blocks missed beside a client that only copies
+    python -m soloist.benchmarks.pass_through blocks missed beside clients that only copy
     python -m soloist.benchmarks.first_words  how long words take that a model does not know
     python -m soloist.benchmarks.peers        other programs on the same audio and core
     python -m soloist.benchmarks.negatives    what it gains to name what is not wanted

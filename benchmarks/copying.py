@@ -29,9 +29,14 @@ _START_LIMIT_S = 20.0
 
 
 class Copying:
-    """The client between the ends of a stream, with that stream's settings; `with` ends it."""
+    """The client between the ends of a stream, with that stream's settings; `with` ends it.
 
-    def __init__(self, report: Report, block_size: int, latency: str | float) -> None:
+    `busy_ms`: for so long it computes in each block, besides copying it.
+    """
+
+    def __init__(
+        self, report: Report, block_size: int, latency: str | float, busy_ms: float = 0.0
+    ) -> None:
         wiring = report.wiring
         assert wiring is not None
         connections = [] if report.jack is None else list(report.jack.connections)
@@ -42,6 +47,7 @@ class Copying:
             "sample_rate": wiring.sample_rate,
             "block_size": block_size,
             "latency": latency,
+            "busy_ms": busy_ms,
             "jack": report.jack is not None,
             "connections": connections,
         }
@@ -76,11 +82,13 @@ class Copying:
 
 
 class _Counts:
-    def __init__(self, sample_rate: int) -> None:
-        self._frame_ns = 1e9 / sample_rate
+    def __init__(self, sample_rate: int, busy_ms: float) -> None:
+        self._frame_ns, self._busy_ns = 1e9 / sample_rate, 1e6 * busy_ms
         self.blocks = self.late = self.lost = 0
 
     def book(self, frames: int, began: int, lost: bool) -> None:
+        while time.perf_counter_ns() - began < self._busy_ns:
+            pass
         self.blocks += 1
         self.lost += lost
         self.late += time.perf_counter_ns() - began > frames * self._frame_ns
@@ -88,7 +96,7 @@ class _Counts:
 
 def main(settings: dict[str, Any]) -> None:
     """Copy, and answer each line of the input with the counts, until it ends."""
-    counts = _Counts(settings["sample_rate"])
+    counts = _Counts(settings["sample_rate"], settings["busy_ms"])
     stream = (_jack if settings["jack"] else _portaudio)(settings, counts)
     deadline = time.monotonic() + _START_LIMIT_S
     while not counts.blocks and time.monotonic() < deadline:

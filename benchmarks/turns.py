@@ -37,9 +37,12 @@ def play_live(plan: LivePlan, seconds: float) -> tuple[Count, Report]:
     return Count(after.blocks - before.blocks, after.misses - before.misses), last
 
 
-def copy_live(plan: LivePlan, report: Report, seconds: float) -> Count:
-    """Blocks of the copying client, between the ends of the plan that gave this report."""
-    with Copying(report, plan.block_size, plan.latency) as client:
+def copy_live(plan: LivePlan, report: Report, seconds: float, busy_ms: float = 0.0) -> Count:
+    """Blocks of the copying client, between the ends of the plan that gave this report.
+
+    `busy_ms` as in `Copying`.
+    """
+    with Copying(report, plan.block_size, plan.latency, busy_ms) as client:
         client.count()
         time.sleep(SETTLE_S)
         before = client.count()
