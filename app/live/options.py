@@ -121,7 +121,7 @@ KeepAwake = Annotated[
     bool,
     typer.Option(
         "--keep-awake",
-        help="Let processors not sleep between blocks: fewer late ones, for more power (Linux).",
+        help="Let processors not sleep between blocks: they begin sooner, for more power (Linux).",
     ),
 ]
 Wait = Annotated[
