@@ -89,7 +89,10 @@ CLAIMS: dict[str, Claim] = {
         "and the mixtures at test do not (Dong et al., ICLR 2023)",
         {
             **_SHORT_RUN,
-            "network": _SMALL_UNET,
+            "steps": 2000,
+            "cool_down": 400,
+            "rate": 1e-3,
+            "network": {**_SMALL_UNET, "base": 16},
             "mixing": {"pollution": 0.5, "pollution_db": 5.0},
         },
         {"clipsep": Variant("clipsep"), "clipsep-nit": Variant("clipsep-nit")},
@@ -121,11 +124,11 @@ CLAIMS: dict[str, Claim] = {
         "leans on clap-mini",
         {
             **_SHORT_RUN,
-            "steps": 400,
+            "steps": 600,
             "cool_down": 100,
             "check": 100,
-            "batch": 4,
-            "network": {**_SMALL_UNET, "base": 4, "attending": 2},
+            "rate": 1e-3,
+            "network": {**_SMALL_UNET, "attending": 2},
             "mixing": {"phrases": "class"},
         },
         {

@@ -4,10 +4,10 @@
         [--threads 1] [--model solo] [--keep-awake] [--json]
 
 A machine misses blocks of the simplest client, too: Soloist's misses less that client's, in the
-same minutes, are what Soloist costs. Part of that is only that it computes, whatever it does: what
-remains of a block is what the machine may wake late by. So another client copies and then is busy
-for as long as a block of Soloist's takes (its p50). All get `seconds` in turns, a turn's first
-second not counted.
+same minutes, are what Soloist costs. Part of that is only that it computes, whatever it does: where
+a machine stops a program for a moment, only who is computing is late. So another client copies and
+then computes, with as large weights, what takes as long as a block of Soloist's (its p50). All get
+`seconds` in turns, a turn's first second not counted.
 
 The delay is measured over JACK, from our own output to our own input: with the processor less
 without it.
@@ -123,7 +123,7 @@ def table(found: dict[str, Any]) -> str:
     compute = found["compute_ms"]
     lines.append(
         f"a block of Soloist's: p50 {compute['p50']:.2f} ms, p99 {compute['p99']:.2f} ms; the last "
-        f"client was busy for {found['busy_ms']:.2f} ms"
+        f"client computes for {found['busy_ms']:.2f} ms"
     )
     return "\n".join(lines)
 

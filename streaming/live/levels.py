@@ -121,17 +121,23 @@ class _Recent:
         return [self._level(number, sound, fresh) for number, sound in enumerate(latest)]
 
     def _level(self, number: int, sound: Samples, fresh: int) -> Level:
-        """Of one signal's (frames, channels), the last `fresh` of which are new; spoils them."""
+        """Of one signal's (frames, channels), the last `fresh` of which are new."""
         if not sound.size:
             return Level()
-        np.abs(sound, out=sound)
-        if not sound.max() < _LOUDEST:
-            sound[~(sound < _LOUDEST)] = 0.0
-        peak = float(sound[-self._peak_frames :].max())
-        if fresh and sound.max() >= FULL_SCALE:
-            self._clips[number] += int(np.count_nonzero(sound[-fresh:] >= FULL_SCALE))
-        np.square(sound, out=sound)
-        return Level(peak, math.sqrt(sound.mean()), self._clips[number])
+        loudest = _peak(sound)
+        if not loudest < _LOUDEST:
+            sound[~(np.abs(sound) < _LOUDEST)] = 0.0
+            loudest = _peak(sound)
+        if fresh and loudest >= FULL_SCALE:
+            self._clips[number] += int(np.count_nonzero(np.abs(sound[-fresh:]) >= FULL_SCALE))
+        energy = float(np.einsum("fc,fc->", sound, sound))  # BLAS may wake threads
+        peak = _peak(sound[-self._peak_frames :])
+        return Level(peak, math.sqrt(energy / sound.size), self._clips[number])
+
+
+def _peak(sound: Samples) -> float:
+    """The largest magnitude, without an array of magnitudes; NaN where there is one."""
+    return max(float(sound.max()), -float(sound.min()))
 
 
 def _leave_the_rest(sound: Samples) -> None:

@@ -7,9 +7,11 @@ that comes between two stores sees two figures of neighbouring blocks, which no 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 # Blocks whose durations the percentiles look back on: 11 s of 128-frame blocks at 48 kHz.
 HISTORY = 4096
@@ -56,8 +58,8 @@ class MeterBoard:
     def read(self) -> Meters:
         """The figures now. Main thread."""
         callbacks = self.callbacks
-        taken = self._nanoseconds[: min(callbacks, HISTORY)] * 1e-6
-        p50, p99 = np.percentile(taken, (50, 99)) if len(taken) else (0.0, 0.0)
+        # Sorted: numpy's percentiles take eight times as long, in which no callback can begin.
+        taken = np.sort(self._nanoseconds[: min(callbacks, HISTORY)])
         return Meters(
             block=self.block,
             block_ms=1e3 * self.block / self._sample_rate,
@@ -65,6 +67,15 @@ class MeterBoard:
             overloads=self.overloads,
             xruns=self.xruns,
             faults=self.faults,
-            process_p50_ms=float(p50),
-            process_p99_ms=float(p99),
+            process_p50_ms=_quantile(taken, 0.5),
+            process_p99_ms=_quantile(taken, 0.99),
         )
+
+
+def _quantile(ascending: NDArray[np.int64], share: float) -> float:
+    """In milliseconds, of ascending nanoseconds, in a line between the two nearest; 0 of none."""
+    if not len(ascending):
+        return 0.0
+    place = share * (len(ascending) - 1)
+    low, high = ascending[int(place)], ascending[math.ceil(place)]
+    return float(low + (place - int(place)) * (high - low)) * 1e-6

@@ -1,12 +1,12 @@
 """Soloist beside clients that copy: who plays when, how long the busy one is busy, what is told."""
 
 import time
-from typing import Any
 
+import numpy as np
 import pytest
 
 from soloist.benchmarks import pass_through
-from soloist.benchmarks.copying import _Counts
+from soloist.benchmarks.copying import _Counts, _Work
 from soloist.benchmarks.misses import Count
 from soloist.streaming.live.meters import Meters
 from soloist.streaming.live.plan import LivePlan
@@ -50,9 +50,51 @@ def test_each_client_has_as_long_and_begins_in_turn(monkeypatch: pytest.MonkeyPa
     assert "127.99 frames, 2.666 ms" in told
 
 
-def test_a_busy_client_is_busy_for_as_long_as_it_is_told() -> None:
-    counts: Any = _Counts(48_000, 5.0)
-    began = time.perf_counter_ns()
-    counts.book(128, began, False)  # a block of 2.7 ms
-    assert time.perf_counter_ns() - began >= 5_000_000
-    assert (counts.blocks, counts.late, counts.lost) == (1, 1, 0)
+class Machine:
+    """A clock that goes on only with work, by `step_ns` for each step of it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, step_ns: int) -> None:
+        self.now, self.step_ns = 1, step_ns
+        monkeypatch.setattr(time, "perf_counter_ns", lambda: self.now)
+        monkeypatch.setattr(np, "einsum", self._work)
+
+    def _work(self, *_: object, **__: object) -> None:
+        self.now += self.step_ns
+
+    def play(self, work: _Work, seconds: float, lasts_s: float) -> float:
+        """Blocks for so long; milliseconds that the last one took."""
+        for number in range(round(seconds / lasts_s)):
+            began = self.now = max(self.now, round(1e9 * number * lasts_s))
+            work(began)
+        return (self.now - began) / 1e6
+
+
+@pytest.mark.parametrize(("busy_ms", "step_ns"), [(1.0, 10_000), (1.0, 1000), (0.3, 50_000)])
+def test_a_busy_client_finds_the_work_that_takes_as_long_as_it_is_told(
+    monkeypatch: pytest.MonkeyPatch, busy_ms: float, step_ns: int
+) -> None:
+    machine = Machine(monkeypatch, step_ns)
+    took = machine.play(_Work(busy_ms), 1.0, 0.00267)
+    assert took == pytest.approx(busy_ms, abs=2 * step_ns / 1e6)
+
+
+def test_work_stays_as_much_as_it_was_found_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that becomes slower makes it take longer, not less of it."""
+    machine, work = Machine(monkeypatch, 10_000), _Work(1.0)
+    machine.play(work, 1.0, 0.00267)
+    machine.step_ns = 20_000
+    assert machine.play(work, 1.0, 0.00267) == pytest.approx(2.0, abs=0.03)
+
+
+def test_what_takes_longer_than_a_block_is_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = Machine(monkeypatch, 3_000_000)
+    counts = _Counts(48_000, 1.0)
+    counts.book(128, machine.now, False)  # a block of 2.7 ms
+    counts.book(128, machine.now, True)
+    assert (counts.blocks, counts.late, counts.lost) == (2, 2, 1)
+
+
+def test_who_is_not_told_to_be_busy_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine, counts = Machine(monkeypatch, 1), _Counts(48_000, 0.0)
+    counts.book(128, machine.now, False)
+    assert (machine.now, counts.late) == (1, 0)
