@@ -8,12 +8,11 @@ BIN := $(VENV)/bin
 demo: $(VENV)/.installed
 	$(BIN)/soloist demo
 
-# The live tests run against real sound servers; the script installs them where it may. One thread
-# for torch: beside other work, threads that wait for each other make it ten times slower.
+# The live tests run against real sound servers; the script installs them where it may.
 test: $(VENV)/.installed-dev
 	tools/install-audio-servers
 	tools/install-browser
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(ARGS)
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check

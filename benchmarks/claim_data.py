@@ -31,41 +31,52 @@ class SmallSet:
     count: int
 
 
-def write_small_set(manifest: Path, folder: Path, noise: Sequence[str] = ()) -> SmallSet:
+def write_small_set(
+    manifest: Path, folder: Path, noise: Sequence[str] = (), classes: Sequence[str] = ()
+) -> SmallSet:
     """Writes a manifest of one class a category, and a list of mixtures of its clips to test on.
 
-    The class of a category is the one with the most seconds of real recordings to learn from, of
-    those with at least two clips of two seconds to test on. The mixtures are of each class against
-    each other one, at -5 to 5 dB, asked for by its plain name; chance is seeded, so that the same
-    manifest gives the same list.
+    Unless ``classes`` are given, the class of a category is the one with the most seconds of real
+    recordings to learn from, of those with at least two clips of two seconds to test on. The
+    mixtures are of each class against each other one, at -5 to 5 dB, asked for by its plain name;
+    chance is seeded, so that the same manifest gives the same list.
 
     Args:
         manifest: with the columns category, kind and active_s beside those of training.
         folder: for the two files, made if it is not there.
         noise: classes among them that nobody asks for: each mixture holds a clip of one besides.
+        classes: those to take.
 
     Raises:
         ValueError: the manifest cannot be read, lacks columns, or has too few classes.
     """
     rows = _read(manifest)
-    classes = _choose(rows)
-    missing = [name for name in noise if name not in classes]
-    if missing:
-        raise ValueError(f"{manifest} has no {missing[0]!r} fit to be noise; found {classes}")
-    chosen = [row for row in rows if row["class"] in classes]
+    categories = [found for found in _fit(rows).values() if found]
+    fit = sorted(name for found in categories for name in found)
+    taken = sorted(classes or (max(found, key=lambda name: found[name]) for found in categories))
+    for what, names, there in (("tested", taken, fit), ("noise", noise, taken)):
+        missing = [name for name in names if name not in there]
+        if missing:
+            raise ValueError(f"{manifest} has no {missing[0]!r} fit to be {what}; found {there}")
+    if len(taken) < 3:
+        raise ValueError(
+            f"found {len(taken)} categories with a class that has {_LEAST_CLIPS} dev clips of "
+            f"{_LEAST_S:g} s; expected at least 3"
+        )
+    chosen = [row for row in rows if row["class"] in taken]
     folder.mkdir(parents=True, exist_ok=True)
     small = folder / "manifest.csv"
     with small.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, _NEEDED, extrasaction="ignore")
         writer.writeheader()
         writer.writerows(chosen)
-    mixtures = list(_mixtures(classes, [row for row in chosen if _can_test(row)], noise))
+    mixtures = list(_mixtures(taken, [row for row in chosen if _can_test(row)], noise))
     listed = folder / "mixtures.csv"
     with listed.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
         writer.writerows(mixtures)
-    return SmallSet(small, listed, tuple(classes), len(mixtures))
+    return SmallSet(small, listed, tuple(taken), len(mixtures))
 
 
 def _read(manifest: Path) -> list[Row]:
@@ -86,25 +97,18 @@ def _can_test(row: Row) -> bool:
     return row["split"] == "dev" and float(row["active_s"]) >= _LEAST_S
 
 
-def _choose(rows: Sequence[Row]) -> list[str]:
-    """One class a category, sorted."""
+def _fit(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
+    """Of each category, the classes that can be tested and their seconds of recordings to learn."""
     seconds: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
     tests: dict[str, int] = defaultdict(int)
     for row in rows:
         tests[row["class"]] += _can_test(row)
         if row["split"] == "train" and row["kind"] == "real":
             seconds[row["category"]][row["class"]] += float(row["active_s"])
-    best = []
-    for classes in seconds.values():
-        fit = {name: total for name, total in classes.items() if tests[name] >= _LEAST_CLIPS}
-        if fit:
-            best.append(max(fit, key=lambda name: fit[name]))
-    if len(best) < 3:
-        raise ValueError(
-            f"found {len(best)} categories with a class that has {_LEAST_CLIPS} dev clips of "
-            f"{_LEAST_S:g} s; expected at least 3"
-        )
-    return sorted(best)
+    return {
+        category: {name: total for name, total in classes.items() if tests[name] >= _LEAST_CLIPS}
+        for category, classes in seconds.items()
+    }
 
 
 def _mixtures(

@@ -12,11 +12,11 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import shutil
 import statistics
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ import torch
 from soundfile import SoundFileError
 
 from ..training.recipes import RECIPES
+from ..training.rendering import SOUNDFONT, VOICES, render
 from ..training.trainer import RESUME, Diverged, Trainer, Watch
 from .claim_data import SmallSet, write_small_set
 from .claim_list import CLAIMS, Claim, Settings, Variant
@@ -69,8 +70,21 @@ class Runs:
             place, _ = self._train(needed.recipe, merged(needed.settings), seed)
             settings[key] = place.name
             checkpoints[key] = place / "checkpoint.pt"
-        scoring = {"mixtures": self.small.mixtures, "every": 1}
-        return self._train(variant.recipe, settings, seed, checkpoints | scoring)[1]
+        more = {**checkpoints, "mixtures": self.small.mixtures, "every": 1}
+        if variant.rendered:
+            rendered = self._rendered(variant.rendered)
+            settings["also"], more["also"] = [rendered.parent.name], [rendered]
+        return self._train(variant.recipe, settings, seed, more)[1]
+
+    def _rendered(self, clips: int) -> Path:
+        """A manifest of as many clips, the same ones for every seed."""
+        folder = self.small.manifest.parent / f"rendered-{clips}"
+        manifest = folder / "manifest.csv"
+        if not manifest.exists():  # it is written last
+            shutil.rmtree(folder, ignore_errors=True)
+            voices = len(VOICES.keys() & set(self.small.classes)) / len(self.small.classes)
+            render(folder, self.small.manifest, clips, voices, SOUNDFONT, seed=0)
+        return manifest
 
     def _train(
         self, recipe: str, settings: Settings, seed: int, more: Settings | None = None
@@ -123,7 +137,7 @@ def measure(claim: Claim, runs: Runs, seeds: Sequence[int]) -> list[Row]:
 
 
 def table(rows: Sequence[Row]) -> str:
-    """For people: a line a variant, and below them what each gains over the one before."""
+    """For people: a line a variant, and below them what each gains over the first."""
     seeds = list(rows[0].figures)
     lines = [
         f"{'SI-SDRi, dB':<28}{'mean':>8}{'spread':>8}"
@@ -133,10 +147,9 @@ def table(rows: Sequence[Row]) -> str:
     for row in rows:
         each = "".join(f"{row.figures[seed]:>9.2f}" for seed in seeds)
         lines.append(f"{row.name:<28}{row.mean:>8.2f}{row.spread:>8.2f}{each}{row.minutes:>9.1f}")
-    for before, row in pairwise(rows):
-        gain = Row(
-            f"gain of {row.name}", {s: row.figures[s] - before.figures[s] for s in seeds}, 0.0
-        )
+    first = rows[0].figures
+    for row in rows[1:]:
+        gain = Row(f"gain of {row.name}", {s: row.figures[s] - first[s] for s in seeds}, 0.0)
         each = "".join(f"{gain.figures[seed]:>+9.2f}" for seed in seeds)
         lines.append(f"{gain.name:<28}{gain.mean:>+8.2f}{gain.spread:>8.2f}{each}")
     return "\n".join(lines)
@@ -160,8 +173,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     torch.set_num_threads(options.threads)
     machine = environment()
     try:
-        folder = options.output / ("data-noisy" if claim.noise else "data")
-        small = write_small_set(options.data / "manifest.csv", folder, claim.noise)
+        own = claim.noise or claim.classes
+        folder = options.output / (f"data-{options.name}" if own else "data")
+        manifest = options.data / "manifest.csv"
+        small = write_small_set(manifest, folder, claim.noise, claim.classes)
         rows = measure(claim, Runs(small, options.output, options.device), options.seeds)
     except (Diverged, OSError, SoundFileError, ValueError) as error:
         print(f"soloist: {error}", file=sys.stderr)

@@ -23,6 +23,10 @@ from soloist.runtime.schedule import Schedule
 from soloist.runtime.spec import Fill, Frames, Query, Spec
 from soloist.runtime.vocabulary import Vocabulary
 
+# Before anything imports torch: beside other work, its threads, which wait for each other, make
+# tests ten times slower.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 BANDS = 8  # S and D of the toy: one leaky average and one gate a band
 EMBEDDING = 6
 KEPT = 0.75  # share of the average that stays from hop to hop

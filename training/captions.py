@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from .clips import Clip, plain_name
-from .pairs import Classes, at_random_level, excerpt
+from .drawing import Classes, at_random_level, excerpt
 from .settings import Table
 
 

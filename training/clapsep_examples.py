@@ -21,7 +21,7 @@ from ..separators.clap_audio import CLIP, RATE
 from ..separators.clapsep import query
 from .adaptable import Adaptable
 from .clips import Clip
-from .pairs import Classes, excerpt
+from .drawing import Classes, excerpt
 from .settings import Table
 
 Samples = NDArray[np.float32]

@@ -5,7 +5,6 @@ Mixture ``i`` of a seed is the same whenever it is drawn.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -15,6 +14,7 @@ from pydantic import Field
 from torch.utils.data import Dataset
 
 from .clips import Clip, active_power
+from .drawing import Classes, as_loud
 from .rooms import in_a_room
 from .settings import Table
 
@@ -78,23 +78,13 @@ class Mixtures(Dataset[Mapping[str, Any]]):
     ) -> None:
         self.embeddings, self.scenes, self.bins, self.seed = embeddings, scenes, bins, seed
         self.length, self.sample_rate = samples, sample_rate
-        self.by_label: dict[str, list[Clip]] = defaultdict(list)
-        for clip in clips:
-            self.by_label[clip.label].append(clip)
-        unknown = sorted(set(scenes.noise) - self.by_label.keys())
+        labels = {clip.label for clip in clips}
+        unknown = sorted(set(scenes.noise) - labels)
         if unknown:
             raise ValueError(f"scenes.noise: no class {unknown[0]!r} to learn from")
-        self.labels = sorted(self.by_label.keys() - set(scenes.noise))
-        if len(self.labels) <= scenes.sounds:
-            raise ValueError(
-                f"found {len(self.labels)} classes, mixtures of {scenes.sounds} sounds take at "
-                f"least {scenes.sounds + 1}"
-            )
-        # between one share a class and one share a clip: rare classes are heard, not memorised
-        weight = np.array([len(self.by_label[label]) for label in self.labels]) ** 0.5
-        self.weight = weight / weight.sum()
-        category = np.array([self.by_label[label][0].category for label in self.labels])
-        self._alike = category[:, None] == category[None]
+        asked = [clip for clip in clips if clip.label not in scenes.noise]
+        self.classes = Classes(asked, least=scenes.sounds + 1)
+        self._noise = Classes([clip for clip in clips if clip.label in scenes.noise], least=0)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         random = np.random.default_rng((self.seed, index))
@@ -104,14 +94,14 @@ class Mixtures(Dataset[Mapping[str, Any]]):
         present = np.zeros(most, bool)
         equalisers = np.ones((most, self.bins), np.float32)
         count = 2 if most == 2 or random.random() < 0.7 else 3
-        chosen = self._classes(count + 2, random)
-        for j, label in enumerate(chosen[:count]):
-            clip = self._clip(label, random)
-            sources[j] = self._sound(clip, random.choice(self.scenes.noise or chosen[-1:]), random)
+        chosen = self._choose(count + 2, random)
+        for j, number in enumerate(chosen[:count]):
+            clip = self.classes.clip(number, random)
+            sources[j] = self._sound(clip, number, chosen[-1], random)
             queries[j] = query_near(clip.phrases, self.embeddings, random)
             equalisers[j] = _equaliser(self.bins, random)
             present[j] = True
-        absent = self._clip(chosen[count], random)
+        absent = self.classes.clip(chosen[count], random)
         queries[most] = query_near(absent.phrases, self.embeddings, random)
         _balance(sources[:count], random)
         return {
@@ -121,33 +111,32 @@ class Mixtures(Dataset[Mapping[str, Any]]):
             "equalisers": equalisers,
         }
 
-    def _classes(self, count: int, random: np.random.Generator) -> list[str]:
-        """So many classes; as many as there are where there are fewer."""
-        weight = self.weight
+    def _choose(self, count: int, random: np.random.Generator) -> NDArray[np.int64]:
+        """Numbers of so many classes; of as many as there are where there are fewer."""
+        count = min(count, len(self.classes.labels))
         if random.random() < self.scenes.alike:
-            likely = weight * self._alike[random.choice(len(weight), p=weight)]
-            # a category with too few classes is filled up with others
-            weight = likely + 1e-6 * weight
-            weight = weight / weight.sum()
-        numbers = random.choice(len(weight), min(count, len(weight)), replace=False, p=weight)
-        return [self.labels[number] for number in numbers]
+            return self.classes.choose_alike(count, random)
+        return self.classes.choose(count, random)
 
-    def _clip(self, label: str, random: np.random.Generator) -> Clip:
-        clips = self.by_label[label]
-        return clips[random.integers(len(clips))]
-
-    def _sound(self, clip: Clip, other: str, random: np.random.Generator) -> Samples:
-        """A clip as it is to be separated, with all that belongs to it."""
+    def _sound(self, clip: Clip, number: int, other: int, random: np.random.Generator) -> Samples:
+        """A clip of a class as it is to be separated, with all that belongs to it."""
         scenes = self.scenes
         sound = self._excerpt(clip, random)
         if random.random() < scenes.overlay:
-            sound += _as_loud(self._excerpt(self._clip(clip.label, random), random), sound, 0.0)
+            more = self._excerpt(self.classes.clip(number, random), random)
+            sound += as_loud(more, sound)
         if random.random() < scenes.rooms:
             sound = in_a_room(sound, self.sample_rate, random)
         if random.random() < scenes.pollution:
-            noise = self._excerpt(self._clip(other, random), random)
-            sound += _as_loud(noise, sound, random.uniform(0, scenes.pollution_db))
+            noise = self._excerpt(self._pollutant(other, random), random)
+            sound += as_loud(noise, sound, random.uniform(0, scenes.pollution_db))
         return sound
+
+    def _pollutant(self, other: int, random: np.random.Generator) -> Clip:
+        """A clip of a class of noise, or, without such classes, of the other class."""
+        if not self._noise.labels:
+            return self.classes.clip(other, random)
+        return self._noise.clip(int(self._noise.choose(1, random)[0]), random)
 
     def _excerpt(self, clip: Clip, random: np.random.Generator) -> Samples:
         """Cuts or places the clip at random, maybe at another speed."""
@@ -166,14 +155,6 @@ class Mixtures(Dataset[Mapping[str, Any]]):
         start = int(random.integers(spare + 1)) if spare and random.random() < 0.7 else 0
         out[start : start + len(samples)] = samples
         return out
-
-
-def _as_loud(sound: Samples, as_other: Samples, quieter_db: float) -> Samples:
-    """A sound at another one's active power, or so much below it."""
-    power = active_power(sound) + 1e-12
-    gain = 10 ** (-quieter_db / 20) * np.sqrt(active_power(as_other) / power)
-    scaled: Samples = np.float32(gain) * sound
-    return scaled
 
 
 def _balance(sources: Samples, random: np.random.Generator) -> None:

@@ -6,7 +6,6 @@ same whenever it is drawn. Source: Dong et al., "CLIPSep" (ICLR 2023), and its p
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -16,12 +15,12 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch.utils.data import Dataset
 
-from .clips import Clip, active_power
+from .clips import Clip
+from .drawing import Classes, as_loud, at_random_level, excerpt
 from .phrases import ENCODER, embed
 from .settings import FilePath, Table
 
 SOURCES = 2
-_LEVELS = (0.5, 1.5)  # of a source, a factor
 
 
 class Queries(Table):
@@ -108,39 +107,6 @@ class Mixing(Table):
     pollution_db: float = Field(default=5.0, ge=0)
 
 
-class Classes:
-    """Recordings by class, and how they are drawn: rare classes are heard, not memorised.
-
-    Args:
-        clips: recordings.
-        least: classes that are needed.
-
-    Raises:
-        ValueError: there are fewer.
-    """
-
-    def __init__(self, clips: Sequence[Clip], least: int) -> None:
-        by_label: dict[str, list[Clip]] = defaultdict(list)
-        for clip in clips:
-            by_label[clip.label].append(clip)
-        self.labels = sorted(by_label)
-        self._clips = [by_label[label] for label in self.labels]
-        if len(self.labels) < least:
-            raise ValueError(f"found {len(self.labels)} classes, mixtures take at least {least}")
-        # between one share a class and one share a clip
-        weight = np.array([len(clips) for clips in self._clips]) ** 0.5
-        self._weight = weight / weight.sum()
-
-    def choose(self, count: int, random: np.random.Generator) -> NDArray[np.int64]:
-        """Numbers of so many different classes."""
-        return random.choice(len(self.labels), count, replace=False, p=self._weight)
-
-    def clip(self, number: int, random: np.random.Generator) -> Clip:
-        """A recording of a class."""
-        clips = self._clips[number]
-        return clips[random.integers(len(clips))]
-
-
 class Pairs(Dataset[Mapping[str, Any]]):
     """Endless pairs by number.
 
@@ -187,27 +153,5 @@ class Pairs(Dataset[Mapping[str, Any]]):
         source = excerpt(clip, self.samples, random)
         if random.random() < self.mixing.pollution:
             noise = excerpt(self.classes.clip(other, random), self.samples, random)
-            level = 10 ** (-random.uniform(0, self.mixing.pollution_db) / 20)
-            source += level * noise * _balance(source, noise)
+            source += as_loud(noise, source, random.uniform(0, self.mixing.pollution_db))
         return at_random_level(source, random)
-
-
-def excerpt(clip: Clip, samples: int, random: np.random.Generator) -> NDArray[np.float32]:
-    """So many samples from anywhere in a clip, which starts again where it is shorter."""
-    audio = np.resize(clip.samples, max(samples, len(clip.samples)))
-    start = random.integers(len(audio) - samples + 1)
-    return audio[start : start + samples].astype(np.float32) / np.float32(32768)
-
-
-def at_random_level(
-    source: NDArray[np.float32], random: np.random.Generator
-) -> NDArray[np.float32]:
-    """The source louder or softer, within full scale."""
-    scaled: NDArray[np.float32] = np.float32(random.uniform(*_LEVELS)) * source
-    return scaled.clip(-1, 1)
-
-
-def _balance(source: NDArray[np.float32], noise: NDArray[np.float32]) -> float:
-    """The factor that makes the noise as loud as the source; none where either is silent."""
-    loud = active_power(noise)
-    return float(np.sqrt(active_power(source) / loud)) if loud > 0 else 0.0

@@ -182,7 +182,12 @@ def _run(command: list[str]) -> None:
 
 
 def render(folder: Path, like: Path, clips: int, voices: float, soundfont: Path, seed: int) -> int:
-    """Fills the folder; a share ``voices`` of the clips are voices. Returns how many there are."""
+    """Fills a new folder; a share ``voices`` of the clips are voices. Returns how many there are.
+
+    Raises:
+        ValueError: a program, the soundfont or the manifest is not there, or the folder is.
+    """
+    _check(folder, like, soundfont)
     with like.open(encoding="utf8", newline="") as file:
         known = [row for row in csv.DictReader(file) if row["split"] == "train"]
     by_class = {row["class"]: row for row in known}
@@ -230,27 +235,31 @@ def render(folder: Path, like: Path, clips: int, voices: float, soundfont: Path,
     return len(rows)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    options = _parse(arguments)
+def _check(folder: Path, like: Path, soundfont: Path) -> None:
     missing = [name for name in ("fluidsynth", "espeak-ng") if not shutil.which(name)]
     if missing:
-        print(f"soloist: {' and '.join(missing)} not found; install them first", file=sys.stderr)
-        return 2
-    for what, path in (("soundfont", options.soundfont), ("manifest", options.like)):
+        raise ValueError(f"{' and '.join(missing)} not found; install them first")
+    for what, path in (("soundfont", soundfont), ("manifest", like)):
         if not path.is_file():
-            print(f"soloist: no {what} at {path}", file=sys.stderr)
-            return 2
-    if options.folder.exists():
-        print(f"soloist: {options.folder} is there already; name a new folder", file=sys.stderr)
+            raise ValueError(f"no {what} at {path}")
+    if folder.exists():
+        raise ValueError(f"{folder} is there already; name a new folder")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _parse(arguments)
+    try:
+        made = render(
+            options.folder,
+            options.like,
+            options.clips,
+            options.voices,
+            options.soundfont,
+            options.seed,
+        )
+    except ValueError as error:
+        print(f"soloist: {error}", file=sys.stderr)
         return 2
-    made = render(
-        options.folder,
-        options.like,
-        options.clips,
-        options.voices,
-        options.soundfont,
-        options.seed,
-    )
     print(f"{made} clips in {options.folder}")
     return 0
 

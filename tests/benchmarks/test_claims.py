@@ -86,10 +86,20 @@ def test_manifests_that_claims_cannot_be_tried_on(tmp_path: Path) -> None:
         write_small_set(tmp_path / "plain.csv", tmp_path)
     with pytest.raises(ValueError, match="found 2 categories"):
         write_small_set(write_manifest(tmp_path, ROWS[:4]), tmp_path)
+    with pytest.raises(ValueError, match="no 'cow' fit to be tested"):
+        write_small_set(write_manifest(tmp_path, ROWS), tmp_path, classes=["cat", "rain", "cow"])
+
+
+def test_classes_may_be_of_one_category(tmp_path: Path) -> None:
+    manifest = write_manifest(tmp_path, ROWS)
+    small = write_small_set(manifest, tmp_path / "small", classes=["wind", "rain", "cat"])
+    assert small.classes == ("cat", "rain", "wind")
+    assert {m.target_class for m in read_mixtures(small.mixtures)} == set(small.classes)
 
 
 class Told(Run):
     other: Path | None = None
+    also: tuple[Path, ...] = ()
 
 
 class Counted(line.Line):  # type: ignore[misc, name-defined]
@@ -105,7 +115,9 @@ class Counted(line.Line):  # type: ignore[misc, name-defined]
         figures, _ = super().score(network)
         other = self.settings.other
         loaded = 0.0 if other is None else torch.load(other)["weights"]["weight"].item()
-        return figures | {"other": loaded, "seed": float(self.settings.seed)}, []
+        heard = sum(path.is_file() for path in self.settings.also)
+        told = {"other": loaded, "seed": float(self.settings.seed), "heard": float(heard)}
+        return figures | told, []
 
 
 RUN: Mapping[str, Any] = {"steps": 8, "warm_up": 1, "cool_down": 1, "check": 4, "workers": 0}
@@ -137,6 +149,31 @@ def test_each_run_is_trained_once_and_what_another_needs_before_it(runs: claims.
     assert Counted.steps == taken
 
 
+def test_rendered_clips_are_made_once_and_learnt_from(
+    runs: claims.Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[tuple[int, float]] = []
+
+    def render(folder: Path, like: Path, clips: int, voices: float, *_: Any, **__: Any) -> None:
+        assert like == runs.small.manifest
+        assert not folder.exists()
+        folder.mkdir()
+        (folder / "half").touch()
+        made.append((clips, voices))
+        if len(made) > 1:
+            (folder / "manifest.csv").touch()
+        else:
+            raise OSError("interrupted")
+
+    monkeypatch.setattr(claims, "render", render)
+    monkeypatch.setattr(claims, "VOICES", {"a": "f", "b": "m"})
+    claim = Claim("more", RUN, {"more": Variant("line", figure="heard", rendered=30)})
+    with pytest.raises(OSError, match="interrupted"):
+        claims.measure(claim, runs, [1])
+    assert claims.measure(claim, runs, [1, 2])[0].figures == {1: 1.0, 2: 1.0}
+    assert made == [(30, 1.0), (30, 1.0)]
+
+
 def test_settings_are_merged_table_by_table() -> None:
     first = {"steps": 3, "network": {"maps": 2, "levels": 5}}
     second = {"network": {"maps": 4}, "batch": 1}
@@ -148,11 +185,16 @@ def test_settings_are_merged_table_by_table() -> None:
     assert first["network"] == {"maps": 2, "levels": 5}
 
 
-def test_the_table_says_what_each_gains_over_the_one_before() -> None:
-    rows = [claims.Row("plain", {1: 2.0, 2: 3.0}, 1.0), claims.Row("nit", {1: 2.5, 2: 4.5}, 2.0)]
+def test_the_table_says_what_each_gains_over_the_first() -> None:
+    rows = [
+        claims.Row("plain", {1: 2.0, 2: 3.0}, 1.0),
+        claims.Row("nit", {1: 2.5, 2: 4.5}, 2.0),
+        claims.Row("other", {1: 1.0, 2: 3.0}, 2.0),
+    ]
     lines = claims.table(rows).splitlines()
     assert lines[1].split() == ["plain", "2.50", "0.71", "2.00", "3.00", "1.0"]
-    assert lines[3].split() == ["gain", "of", "nit", "+1.00", "0.71", "+0.50", "+1.50"]
+    assert lines[4].split() == ["gain", "of", "nit", "+1.00", "0.71", "+0.50", "+1.50"]
+    assert lines[5].split() == ["gain", "of", "other", "-0.50", "0.71", "-1.00", "+0.00"]
 
 
 @pytest.mark.parametrize("name", list(CLAIMS))

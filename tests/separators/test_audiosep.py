@@ -1,6 +1,6 @@
 """What can be said of AudioSep without its authors' code: few frames, many queries, any length."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -14,14 +14,6 @@ from soloist.separators.columns import Span
 
 SMALL = replace(AUDIOSEP_FRONT, n_fft=256)
 FRAMES = 70  # filled up to 96
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -24,14 +24,6 @@ from soloist.separators.spectrogram import as_pairs
 from soloist.separators.swin import Expand, Merge, SwinBlock
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(autouse=True)
 def no_gradients() -> Iterator[None]:
     with torch.no_grad():

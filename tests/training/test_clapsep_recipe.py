@@ -1,6 +1,5 @@
 """CLAPSep's recipe on a few seconds of sound, around a small encoder of the published kind."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +27,6 @@ pytestmark = pytest.mark.filterwarnings("default")  # other people's, of CPUs th
 
 RATE = 32_000
 SMALL = Sizes(32, (1, 2))  # hears 64 frames
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def clap(words: int = 6) -> ClapHtsat:

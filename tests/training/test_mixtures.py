@@ -114,7 +114,7 @@ def test_queries_lie_near_a_phrase_of_their_class(clips: list[Clip]) -> None:
 
 
 def test_too_few_classes_are_refused(clips: list[Clip]) -> None:
-    with pytest.raises(ValueError, match="found 3 classes, mixtures of 3 sounds take at least 4"):
+    with pytest.raises(ValueError, match="found 3 classes, mixtures take at least 4"):
         mixtures(clips[:6])
 
 

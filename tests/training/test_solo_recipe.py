@@ -1,7 +1,6 @@
 """The recipes of `solo` on a few seconds of sound, and what they hear against plain sums."""
 
 import csv
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,6 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from numpy.typing import NDArray
 
 from soloist.separators.checkpoints import load_solo
 from soloist.separators.solo import Solo, SoloConfig
@@ -20,7 +18,10 @@ from soloist.training.recipes.solo import band_energies, noise_invariant_loss
 from soloist.training.settings import read_settings
 from soloist.training.trainer import Trainer, Watch
 
-pytestmark = pytest.mark.filterwarnings("default")  # other people's, while optimisers are set up
+pytestmark = [
+    pytest.mark.filterwarnings("default"),  # other people's, while optimisers are set up
+    pytest.mark.usefixtures("letters"),
+]
 
 RATE = 48_000
 SMALL = SoloConfig(width=16, memory=8, blocks=1, patch_width=4, maps=8, embedding=6)
@@ -28,22 +29,6 @@ SIZES = "[network]\nwidth = 16\nmemory = 8\nblocks = 1\npatch_width = 4\nmaps = 
 TONES = {"low": 200.0, "middle": 1500.0, "high": 9000.0, "hiss": 0.0}
 TOP = 'manifest = "manifest.csv"\nmixtures = "mixtures.csv"\nworkers = 0\nbatch = 2\n'
 TOP += 'seconds = 0.4\nencoder = "letters"\nwarm_up = 1\n'
-
-
-class LetterEncoder:
-    name = "letters"
-    dimension = 6
-
-    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        rows = [np.random.default_rng(list(text.encode())).normal(size=6) for text in texts]
-        table = np.stack(rows).astype(np.float32)
-        unit: NDArray[np.float32] = table / np.linalg.norm(table, axis=1, keepdims=True)
-        return unit
-
-
-@pytest.fixture(autouse=True)
-def letters(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("soloist.training.phrases.load_encoder", lambda name: LetterEncoder())
 
 
 @pytest.fixture
