@@ -26,11 +26,11 @@ FAMILY = ("clipsep", "clipsep-nit", "bertsep", "labelsep", "pit")
 SIZES = "[network]\nmaps = 4\nlevels = 5\nframes = 32\n"
 
 
-def made(name: str, sounds: Path, top: str, tables: str = "") -> Any:
+def made(name: str, sounds: Path, top: str, tables: str = "", sizes: str = SIZES) -> Any:
     path = sounds / "run.toml"
     head = 'manifest = "manifest.csv"\nworkers = 0\nbatch = 4\nwarm_up = 1\ncool_down = 1\n'
     queries = "" if "[queries]" in tables else '[queries]\nencoder = "letters"\n'
-    path.write_text(head + top + SIZES + queries + tables)
+    path.write_text(head + top + sizes + queries + tables)
     named = RECIPES[name]
     return named.make(read_settings(path, named.settings))
 
@@ -46,6 +46,20 @@ def test_a_run_ends_as_a_checkpoint_that_separates(name: str, sounds: Path) -> N
     figures, heard = recipe.score(checkpoint.network)
     assert figures["si_sdri_mean"] == checkpoint.facts["curve"][-1]["si_sdri_mean"]
     assert len(heard[0].estimate) == RATE / 2
+
+
+@pytest.mark.parametrize("name", ["clipsep", "clipsep-nit"])
+def test_a_run_begins_with_the_weights_of_a_plain_one(name: str, sounds: Path) -> None:
+    assert Trainer(made("clipsep", sounds, "steps = 2\n"), sounds / "one", "cpu").fit()
+    recipe = made(name, sounds, 'steps = 2\nstart = "one/checkpoint.pt"\n')
+    wanted = load(sounds / "one" / "checkpoint.pt").network.state_dict()
+    found = recipe.network.state_dict()
+    assert {key.split(".")[0] for key in found.keys() - wanted.keys()} <= {"pit_nets"}
+    for key, weights in wanted.items():
+        torch.testing.assert_close(found[key], weights, rtol=0, atol=0)
+    for other, sizes in (("bertsep", SIZES), (name, SIZES.replace("maps = 4", "maps = 5"))):
+        with pytest.raises(ValueError, match="not of this recipe or not of the sizes"):
+            made(other, sounds, 'steps = 2\nstart = "one/checkpoint.pt"\n', sizes=sizes)
 
 
 @pytest.mark.slow

@@ -19,6 +19,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
+from ...separators import load
 from ...separators.bertsep import BERT_MINI_SIZE, BERTSep
 from ...separators.clipsep import CLIP_SIZE, CLIPSep, CLIPSepNIT
 from ...separators.labelsep import LabelSep
@@ -33,7 +34,7 @@ from ..development import Development
 from ..mixture_list import Mixture
 from ..pairs import Mixing, Pairs, Queries, QueryTable
 from ..recipe import Batch, Heard, Recipe
-from ..settings import Run, Table
+from ..settings import FilePath, Run, Table
 from ..trainer import write
 
 Samples = NDArray[np.float32]
@@ -71,8 +72,14 @@ class Sizes(Table):
 
 
 class Family(Run):
-    """What the recipes of the family are told."""
+    """What the recipes of the family are told.
 
+    Attributes:
+        start: checkpoint whose weights the run begins with, of the same sizes: one of the same
+            recipe, or for CLIPSep-NIT one of CLIPSep, to which new noise heads are added.
+    """
+
+    start: FilePath | None = None
     network: Sizes = Sizes()
     queries: Queries = Queries()
     mixing: Mixing = Mixing()
@@ -83,6 +90,7 @@ class MixAndSeparate(Recipe[Family]):
 
     network: LateFusion
     embedding = CLIP_SIZE
+    begun_anew: tuple[str, ...] = ()  # beginnings of names of weights that ``start`` need not have
 
     def __init__(self, settings: Family) -> None:
         super().__init__()
@@ -94,6 +102,8 @@ class MixAndSeparate(Recipe[Family]):
         self.labels = sorted({clip.label for clip in clips})
         self.network = self._network(geometry)
         initialise(self.network, settings.network.gates)
+        if settings.start is not None:
+            self._begin_with(settings.start)
         self.table = QueryTable(clips, settings.queries, self.embedding)
         self.examples = Pairs(
             clips, self.table, settings.mixing, self.front.clip, settings.batch, settings.seed
@@ -105,6 +115,17 @@ class MixAndSeparate(Recipe[Family]):
 
     def _network(self, geometry: Geometry) -> LateFusion:
         return CLIPSep(geometry)
+
+    def _begin_with(self, path: Path) -> None:
+        own, given = self.network.state_dict(), load(path).network.state_dict()
+        sizes = {name: weights.shape for name, weights in given.items()}
+        new = own.keys() - given.keys()
+        fits = sizes == {name: own[name].shape for name in own.keys() - new}
+        if not fits or not all(name.startswith(self.begun_anew) for name in new):
+            raise ValueError(
+                f"start: {path} is not of this recipe or not of the sizes in [network]"
+            )
+        self.network.load_state_dict(given, strict=False)
 
     def forward(self, batch: Batch) -> Tensor:
         network = self.network
@@ -180,6 +201,8 @@ class MixAndSeparate(Recipe[Family]):
 
 class NoiseInvariant(MixAndSeparate):
     """CLIPSep-NIT: what no query explains may go to noise heads, in the order that fits better."""
+
+    begun_anew = ("pit_nets.",)
 
     def _network(self, geometry: Geometry) -> LateFusion:
         return CLIPSepNIT(geometry)
