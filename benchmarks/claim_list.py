@@ -172,7 +172,7 @@ CLAIMS: dict[str, Claim] = {
         "what is made without end helps beside a few recordings, on recordings never heard: rooms "
         "by simulation, instruments by a soundfont, voices by a synthesiser; ours, of the causal "
         "network",
-        _SMALL_SOLO,
+        {**_SMALL_SOLO, "steps": 900, "cool_down": 300, "check": 150},
         {
             "recordings": Variant("solo"),
             "in rooms": Variant("solo", {"scenes": {"rooms": 0.3}}),
