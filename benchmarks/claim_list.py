@@ -170,13 +170,14 @@ CLAIMS: dict[str, Claim] = {
     ),
     "data": Claim(
         "what is made without end helps beside a few recordings, on recordings never heard: rooms "
-        "by simulation, instruments by a soundfont, voices by a synthesiser; ours, of the causal "
-        "network",
+        "by simulation, instruments by a soundfont, voices by a synthesiser, noise of many shapes; "
+        "ours, of the causal network",
         {**_SMALL_SOLO, "steps": 900, "cool_down": 300, "check": 150},
         {
             "recordings": Variant("solo"),
             "in rooms": Variant("solo", {"scenes": {"rooms": 0.3}}),
             "and rendered ones": Variant("solo", rendered=210),
+            "before noise": Variant("solo", {"scenes": {"hiss": 0.3}}),
         },
         classes=(
             "acoustic_guitar",

@@ -15,12 +15,14 @@ from torch.utils.data import Dataset
 
 from .clips import Clip, active_power
 from .drawing import Classes, as_loud
+from .noises import shaped_noise
 from .rooms import in_a_room
 from .settings import Table
 
 Samples = NDArray[np.float32]
 
 _SPREAD_DB = 4.0  # a sound is louder or quieter by up to so much
+_QUIETER_DB = 30.0  # noise in the background
 
 
 class Scenes(Table):
@@ -36,6 +38,8 @@ class Scenes(Table):
         pollution: share of the sounds that come with another one that nobody asks for, up to
             ``pollution_db`` quieter.
         noise: classes that pollute and that nobody asks for; none: any that is not in the mixture.
+        hiss: share of the mixtures with shaped noise behind them, which belongs to no sound, at
+            least ``hiss_db`` below them and at most 30 dB further.
     """
 
     sounds: Literal[2, 3] = 3
@@ -47,15 +51,18 @@ class Scenes(Table):
     pollution: float = Field(default=0.0, ge=0, le=1)
     pollution_db: float = Field(default=5.0, ge=0)
     noise: tuple[str, ...] = ()
+    hiss: float = Field(default=0.0, ge=0, le=1)
+    hiss_db: float = Field(default=10.0)
 
 
 class Mixtures(Dataset[Mapping[str, Any]]):
     """Endless random mixtures.
 
-    An example holds ``sources`` ``(sounds, samples)`` float32, which add up to the mixture, missing
-    ones being silence; ``present`` ``(sounds,)`` bool; ``queries`` ``(sounds + 1, embedding)``
-    float32, one for each source and the last for a sound that is not in the mixture; ``equalisers``
-    ``(sounds, bins)`` float32, gains over frequency to be applied to each source's spectrum.
+    An example holds ``sources`` ``(sounds, samples)`` float32, missing ones being silence, and
+    ``background`` ``(samples,)`` float32, which add up to the mixture; ``present`` ``(sounds,)``
+    bool; ``queries`` ``(sounds + 1, embedding)`` float32, one for each source and the last for a
+    sound that is not in the mixture; ``equalisers`` ``(sounds, bins)`` float32, gains over
+    frequency to be applied to each source's spectrum.
 
     Args:
         clips: recordings to mix.
@@ -106,6 +113,7 @@ class Mixtures(Dataset[Mapping[str, Any]]):
         _balance(sources[:count], random)
         return {
             "sources": sources,
+            "background": self._background(sources.sum(0), random),
             "present": present,
             "queries": queries,
             "equalisers": equalisers,
@@ -137,6 +145,13 @@ class Mixtures(Dataset[Mapping[str, Any]]):
         if not self._noise.labels:
             return self.classes.clip(other, random)
         return self._noise.clip(int(self._noise.choose(1, random)[0]), random)
+
+    def _background(self, mixture: Samples, random: np.random.Generator) -> Samples:
+        """Noise behind a mixture, or silence."""
+        if random.random() >= self.scenes.hiss:
+            return np.zeros_like(mixture)
+        below = self.scenes.hiss_db + random.uniform(0, _QUIETER_DB)
+        return as_loud(shaped_noise(len(mixture), self.sample_rate, random), mixture, below)
 
     def _excerpt(self, clip: Clip, random: np.random.Generator) -> Samples:
         """Cuts or places the clip at random, maybe at another speed."""

@@ -107,6 +107,19 @@ def test_pollution_is_another_sound_within_a_source() -> None:
                 assert (spectrum > 0.3 * spectrum.max()).sum() == wanted
 
 
+def test_noise_behind_a_mixture_is_as_quiet_as_it_says(clips: list[Clip]) -> None:
+    assert not any(item["background"].any() for item in drawn(clips, 5))
+    behind = []
+    for item, plain in zip(drawn(clips, 30, hiss=0.5, hiss_db=12.0), drawn(clips, 30), strict=True):
+        np.testing.assert_array_equal(item["sources"], plain["sources"])
+        if item["background"].any():
+            loud = active_power(item["sources"].sum(axis=0))
+            behind.append(10 * np.log10(loud / active_power(item["background"])))
+    assert 8 < len(behind) < 22
+    assert 12 <= min(behind) < 20
+    assert 34 < max(behind) <= 42
+
+
 def test_queries_lie_near_a_phrase_of_their_class(clips: list[Clip]) -> None:
     known, random = table(clips), np.random.default_rng(0)
     for clip in clips:

@@ -186,11 +186,12 @@ def test_what_the_network_hears_and_is_scored_by() -> None:
     present = torch.tensor([[True, True, False], [True, True, True]])
     sources[0, 2] = 0
     gains = torch.from_numpy(rng.uniform(0.5, 2, (2, 3, 513)).astype(np.float32))
-    batch = {"sources": sources, "present": present, "equalisers": gains}
+    background = torch.from_numpy(0.1 * rng.standard_normal((2, 4096)).astype(np.float32))
+    batch = {"sources": sources, "present": present, "equalisers": gains, "background": background}
     power, energies = band_energies(network, batch)
 
     spectra = network.config.frontend.analyse(sources) * gains[:, :, None]
-    mixture = spectra.sum(1)
+    mixture = spectra.sum(1) + network.config.frontend.analyse(background)
     spread = torch.nn.functional.one_hot(network.band_of_bin, network.bands).float()
     torch.testing.assert_close(
         power, mixture.abs().square() @ network.band_mean, rtol=1e-3, atol=1e-5

@@ -259,7 +259,7 @@ def band_energies(network: Solo, batch: Batch) -> tuple[Tensor, BandEnergies]:
     spectra = network.config.frontend.analyse(sources)
     spectra *= batch["equalisers"][present][:, None]
     owner = present.nonzero()[:, 0]
-    mixture = spectra.new_zeros(len(present), *spectra.shape[1:])
+    mixture = network.config.frontend.analyse(batch["background"])
     mixture.index_add_(0, owner, spectra)
     spread = (network.band_mean > 0).float()
     mixture_power = torch.view_as_real(mixture).square().sum(-1)
