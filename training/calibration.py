@@ -17,6 +17,8 @@ from __future__ import annotations
 import argparse
 import itertools
 import math
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,7 @@ from ..separators.solo import Solo
 from .gates import even_out, synonyms
 from .mixture_list import Mixture, read_mixtures, render
 from .phrases import embed
+from .trainer import write
 
 
 def calibrate(network: Solo, scale: float, shift: float) -> None:
@@ -123,7 +126,11 @@ def choose(
     """
     fit = figures[:, ~present].mean(axis=1) >= least_attenuation
     if not fit.any():
-        raise ValueError(f"no setting attenuates absent sounds by {least_attenuation:g} dB")
+        most = figures[:, ~present].mean(axis=1).max()
+        raise ValueError(
+            f"no setting attenuates absent sounds by {least_attenuation:g} dB, the best by "
+            f"{most:.1f}: train for longer, or ask for less with --least-attenuation"
+        )
     return int(np.where(fit, figures[:, present].mean(axis=1), -np.inf).argmax())
 
 
@@ -158,10 +165,20 @@ def held_out(
     return float(np.mean(gains))
 
 
-def main(options: argparse.Namespace) -> None:
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Evens out, calibrates and prints; the exit code, 2 for what cannot be used."""
+    try:
+        _set(_parse(arguments))
+    except (OSError, ValueError) as error:
+        print(f"soloist: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _set(options: argparse.Namespace) -> None:
     """Evens out the gates, scores every setting and writes the checkpoint with the best."""
-    saved: dict[str, Any] = torch.load(options.checkpoint, weights_only=True)
     trained = load_solo(options.checkpoint)
+    saved: dict[str, Any] = torch.load(options.checkpoint, weights_only=True)
     listed = read_mixtures(options.mixtures)
     classes = trained.facts["vocabulary"]
     others = synonyms()
@@ -188,11 +205,11 @@ def main(options: argparse.Namespace) -> None:
     calibrate(trained.network, scale, shift)
     saved["weights"] = trained.network.state_dict()
     saved["facts"]["calibration"] = {"scale": scale, "shift": shift}
-    torch.save(saved, options.output)
+    write(options.output, saved)
 
 
-def options_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m soloist.training.calibration")
     parser.add_argument("checkpoint", type=Path, help="what training wrote")
     parser.add_argument("output", type=Path, help="checkpoint to write")
     parser.add_argument(
@@ -201,8 +218,8 @@ def options_parser() -> argparse.ArgumentParser:
     parser.add_argument("--scales", type=float, nargs="+", default=SCALES, help="to choose from")
     parser.add_argument("--shifts", type=float, nargs="+", default=SHIFTS, help="to choose from")
     parser.add_argument("--least-attenuation", type=float, default=15.5, help="dB, absent sounds")
-    return parser
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":
-    main(options_parser().parse_args())
+    sys.exit(main())

@@ -10,6 +10,7 @@ Figures are sums over the bands of the spectrogram, see ``calibration.figure``.
 from __future__ import annotations
 
 import argparse
+import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -60,23 +61,29 @@ def compare(checkpoint: Path, mixtures: Path, stride: int) -> dict[str, list[tup
     return found
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Measures and prints."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measures and prints; the exit code, 2 for what cannot be used."""
     parser = argparse.ArgumentParser(prog="python -m soloist.training.phrasings")
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--mixtures", type=Path, required=True, help="list of mixtures")
     parser.add_argument("--stride", type=int, default=1, help="take each n-th mixture only")
     options = parser.parse_args(arguments)
+    try:
+        found = compare(options.checkpoint, options.mixtures, options.stride)
+    except (OSError, ValueError) as error:
+        print(f"soloist: {error}", file=sys.stderr)
+        return 2
     print("SI-SDRi in dB, mean")
     print(f"{'asked by':<24}{'mixtures':>9}{'listed':>8}{'so':>7}{'cost':>7}{'± error':>9}")
-    for kind, pairs in compare(options.checkpoint, options.mixtures, options.stride).items():
+    for kind, pairs in found.items():
         listed, so = np.array(pairs).T
-        error = (listed - so).std(ddof=1) / np.sqrt(len(pairs)) if len(pairs) > 1 else np.nan
+        deviation = (listed - so).std(ddof=1) / np.sqrt(len(pairs)) if len(pairs) > 1 else np.nan
         print(
             f"{kind:<24}{len(pairs):>9}{listed.mean():>8.2f}{so.mean():>7.2f}"
-            f"{(listed - so).mean():>7.2f}{error:>9.2f}"
+            f"{(listed - so).mean():>7.2f}{deviation:>9.2f}"
         )
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

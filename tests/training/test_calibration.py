@@ -20,7 +20,6 @@ from soloist.training.calibration import (
     hear,
     held_out,
     main,
-    options_parser,
 )
 from soloist.training.gates import even_out
 from soloist.training.mixture_list import COLUMNS, read_mixtures
@@ -122,7 +121,7 @@ def test_the_command_writes_a_checkpoint_that_says_so(
     saved = {"config": SMALL.to_dict(), "weights": network.state_dict(), "facts": facts}
     torch.save(saved | {"curve": []}, before)
     options = [str(before), str(after), "--mixtures", str(mixtures), "--least-attenuation", "0"]
-    main(options_parser().parse_args(options))
+    assert main(options) == 0
     found = load_solo(after)
     scale, shift = (found.facts["calibration"][name] for name in ("scale", "shift"))
     even_out(network, embed(["a hum"], "six"), facts["vocabulary"], {})
@@ -130,5 +129,9 @@ def test_the_command_writes_a_checkpoint_that_says_so(
     for name, value in network.state_dict().items():
         torch.testing.assert_close(found.network.state_dict()[name], value)
     told = capsys.readouterr().out
+    assert main([*options[:-1], "999"]) == 2
+    assert "no setting attenuates absent sounds by 999 dB, the best by" in capsys.readouterr().err
+    assert main(["none.pt", *options[1:]]) == 2
+    assert "none.pt" in capsys.readouterr().err
     assert "uncalibrated: (1.0, 0.0)" in told
     assert f"chosen: ({scale}, {shift})" in told
