@@ -91,7 +91,7 @@ class _Work:
     moment is late by that: a loop that looked at the clock would hide it.
     """
 
-    LEARNING_S = 0.8  # `turns.SETTLE_S` has not begun to count by then
+    LEARNING_S = 0.8  # over before `turns.SETTLE_S` is, after which blocks count
     _PARTS = 16
 
     def __init__(self, busy_ms: float) -> None:

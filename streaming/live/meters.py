@@ -58,7 +58,7 @@ class MeterBoard:
     def read(self) -> Meters:
         """The figures now. Main thread."""
         callbacks = self.callbacks
-        # Sorted: numpy's percentiles take eight times as long, in which no callback can begin.
+        # Sorted: numpy's percentiles take eight times as long, beside the audio thread.
         taken = np.sort(self._nanoseconds[: min(callbacks, HISTORY)])
         return Meters(
             block=self.block,
