@@ -23,6 +23,10 @@ from numpy.typing import NDArray
 Audio = NDArray[np.float32]
 Callback = Callable[[Audio, Audio, int, Any, Any], None]
 
+# A thread whose blocks need not wait for their time may go before all others, which would never
+# have a turn: so often it rests, for so long.
+_BUSY_S, _REST_S = 1e-3, 1e-4
+
 
 class PortAudioError(Exception):
     """As of `sounddevice`: a text and PortAudio's number."""
@@ -140,7 +144,7 @@ class SimulatedStream:
     def _run(self) -> None:
         frames, rate = self._source.block, self._source.sample_rate
         given, out = (np.zeros((frames, channels), np.float32) for channels in self._channels)
-        due = time.perf_counter()
+        due = rested = time.perf_counter()
         while self.active:
             self._source.play(given)
             self._callback(given, out, frames, None, None)
@@ -148,6 +152,9 @@ class SimulatedStream:
             if self._source.paced:
                 due += frames / rate
                 time.sleep(max(0.0, due - time.perf_counter()))
+            elif time.perf_counter() - rested > _BUSY_S:
+                time.sleep(_REST_S)
+                rested = time.perf_counter()
 
 
 class _Half(SimulatedStream):

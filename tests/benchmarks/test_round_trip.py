@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from types import ModuleType
@@ -44,6 +45,7 @@ class Stream:
             out = np.zeros((BLOCK, self._channels[1]), np.float32)
             self._callback(given.astype(np.float32), out, BLOCK, None, None)
             waiting = np.concatenate([waiting, out])
+            time.sleep(1e-4)  # this thread may go before all others, which would have no turn
 
     def stop(self) -> None:
         self.active = False
