@@ -259,8 +259,10 @@ def band_energies(network: Solo, batch: Batch) -> tuple[Tensor, BandEnergies]:
     spectra = network.config.frontend.analyse(sources)
     spectra *= batch["equalisers"][present][:, None]
     owner = present.nonzero()[:, 0]
-    mixture = network.config.frontend.analyse(batch["background"])
+    mixture = spectra.new_zeros(len(present), *spectra.shape[1:])
     mixture.index_add_(0, owner, spectra)
+    if batch["background"].any():
+        mixture += network.config.frontend.analyse(batch["background"])
     spread = (network.band_mean > 0).float()
     mixture_power = torch.view_as_real(mixture).square().sum(-1)
     cross = torch.view_as_real(mixture[owner]).mul_(torch.view_as_real(spectra)).sum(-1) @ spread
