@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -28,11 +29,15 @@ class Captions(Table):
             the published training has it; the latter are few, and encoded once.
         singles: share of the examples whose captions name one sound each: single recordings, which
             supervision has and weak supervision has not.
+        together: groups of classes that are heard together and apart from all others, as sounds of
+            one place are: a caption's are of one group, an example's captions of different ones.
+            None: any classes may meet.
     """
 
     sources: int = Field(default=2, ge=1, le=8)
     phrases: Literal["any", "class"] = "any"
     singles: float = Field(default=0.0, ge=0, le=1)
+    together: list[list[str]] = Field(default=[])
 
 
 class Mixtures(Captions):
@@ -58,6 +63,9 @@ class Captioned(Dataset[Mapping[str, Any]]):
         mixtures: captioned mixtures in an example.
         samples: length of an example.
         seed: the same seed gives the same examples.
+
+    Raises:
+        ValueError: too few classes or groups, or groups of classes that are not there.
     """
 
     def __init__(
@@ -67,6 +75,7 @@ class Captioned(Dataset[Mapping[str, Any]]):
         self.classes = Classes(clips, least=mixtures * captions.sources)
         self.phrases = sorted({phrase for clip in clips for phrase in self._names(clip)})
         self._numbers = {phrase: number for number, phrase in enumerate(self.phrases)}
+        self._groups = self._find_groups()
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         random = np.random.default_rng((self.seed, index))
@@ -74,7 +83,7 @@ class Captioned(Dataset[Mapping[str, Any]]):
         count = 1 if single else self.captions.sources
         sounds = np.zeros((self.mixtures, self.captions.sources, self.samples), np.float32)
         phrases = np.zeros(sounds.shape[:2], np.int64)
-        chosen = self.classes.choose(self.mixtures * count, random).reshape(self.mixtures, count)
+        chosen = self._choose(count, random)
         for n, numbers in enumerate(chosen):
             for p, number in enumerate(numbers):
                 clip = self.classes.clip(number, random)
@@ -87,6 +96,27 @@ class Captioned(Dataset[Mapping[str, Any]]):
             "phrases": phrases,
             "single": np.bool_(single),
         }
+
+    def _find_groups(self) -> list[list[int]]:
+        """The numbers of the classes that are heard together."""
+        groups, labels = self.captions.together, self.classes.labels
+        unknown = [name for group in groups for name in group if name not in labels]
+        if unknown:
+            raise ValueError(f"found {unknown[0]!r} in mixing.together, the classes are {labels}")
+        few = [group for group in groups if len(set(group)) < self.captions.sources]
+        if groups and (few or len(groups) < self.mixtures):
+            raise ValueError(
+                f"found {groups} in mixing.together; it takes at least {self.mixtures} groups of "
+                f"at least {self.captions.sources} classes"
+            )
+        return [sorted(labels.index(name) for name in set(group)) for group in groups]
+
+    def _choose(self, count: int, random: np.random.Generator) -> NDArray[np.int64]:
+        """The classes of an example, ``(mixtures, count)``, no two of them the same."""
+        if not self._groups:
+            return self.classes.choose(self.mixtures * count, random).reshape(-1, count)
+        places = random.choice(len(self._groups), self.mixtures, replace=False)
+        return np.stack([random.choice(self._groups[n], count, replace=False) for n in places])
 
     def _names(self, clip: Clip) -> tuple[str, ...]:
         """What a recording's sound may be called."""

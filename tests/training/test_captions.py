@@ -64,3 +64,37 @@ def test_sounds_are_called_by_their_class_alone(clips: list[Clip]) -> None:
 def test_as_many_classes_are_needed_as_are_mixed(clips: list[Clip]) -> None:
     with pytest.raises(ValueError, match="found 4 classes, mixtures take at least 6"):
         drawn(clips, sources=3)
+
+
+def test_sounds_of_a_place_come_together(clips: list[Clip]) -> None:
+    places = [["high", "hiss"], ["low", "middle"]]
+    examples = Captioned(
+        clips, Captions(phrases="class", together=places, singles=0.5), 2, SAMPLES, seed=5
+    )
+    heard, alone = set(), set()
+    for number in range(40):
+        item = examples[number]
+        _, phrases = examples.words(torch.from_numpy(item["phrases"])[None])
+        two = [frozenset(phrases[0][:2]), frozenset(phrases[0][2:])]
+        if item["single"]:
+            assert all(len(names) == 1 for names in two)
+            alone |= set().union(*two)
+            assert [sorted(place) for place in places if two[0] <= set(place) >= two[1]] == []
+        else:
+            assert sorted(map(sorted, two)) == places
+            heard.add(tuple(map(tuple, map(sorted, two))))
+    assert len(alone) == 4
+    assert len(heard) == 2  # either place may be first
+
+
+@pytest.mark.parametrize(
+    ("places", "said"),
+    [
+        ([["high", "hiss"], ["low", "piano"]], "found 'piano' in mixing.together"),
+        ([["high", "hiss", "low", "middle"]], "at least 2 groups of at least 2 classes"),
+        ([["high", "hiss", "low"], ["middle", "middle"]], "at least 2 groups"),
+    ],
+)
+def test_places_must_be_there(clips: list[Clip], places: list[list[str]], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        Captioned(clips, Captions(together=places), 2, SAMPLES, seed=5)

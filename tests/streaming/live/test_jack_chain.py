@@ -195,13 +195,16 @@ def test_server_changes_its_period(start_server: Make, run_live: Make, toy_bundl
 def test_a_stopped_interface_stops_no_audio(
     start_server: Make, run_live: Make, toy_bundle: Make
 ) -> None:
-    """The process that a person looks at stands still for a second; blocks go on."""
+    """The process that a person looks at stands still for seconds; blocks go on.
+
+    A busy machine's driver without hardware leaves some out, so a third of them are enough.
+    """
     live = run_live(
         start_server(), "-i", "system", "-o", "system", "-m", str(toy_bundle().path), "--wait"
     )
     live.wait_for("READY")
     live.process.send_signal(signal.SIGSTOP)
-    time.sleep(1.0)
+    time.sleep(3.0)
     live.process.send_signal(signal.SIGCONT)
     assert live.end() == 130
     summary = next(line for line in reversed(live.errors) if "blocks" in line)
