@@ -26,6 +26,16 @@ def evaluate(
         typer.Option("--json", metavar="FILE", help="Write the figures there; - for stdout."),
     ] = None,
     device: Device = "auto",
+    trailing: Annotated[
+        int | None,
+        typer.Option(
+            "--trailing",
+            metavar="FRAMES",
+            min=1,
+            max=8192,
+            help="As `live --schedule trailing` plays it with blocks of so many frames.",
+        ),
+    ] = None,
 ) -> None:
     """Stream every mixture of a list through a model and report what it gained."""
     to_stdout = json_file == Path("-")
@@ -34,7 +44,7 @@ def evaluate(
     bundle = Bundle.open(model)
     scores = []
     with progress_bar(mixtures.name) as bar:
-        for score, done in evaluate_model(bundle, mixtures, audio_root, device):
+        for score, done in evaluate_model(bundle, mixtures, audio_root, device, trailing):
             scores.append(score)
             bar(done)
     report = summary(scores)

@@ -32,37 +32,44 @@ class Score:
 
 
 def evaluate_model(
-    bundle: Bundle, mixtures: Path, root: Path, device: str = "auto"
+    bundle: Bundle,
+    mixtures: Path,
+    root: Path,
+    device: str = "auto",
+    trailing: int | None = None,
 ) -> Iterator[tuple[Score, float]]:
     """Score the list's mixtures one by one, each with the share of the list that is done.
 
-    Clips are looked for under `root`. Raises `SoloistError` for a list or a clip that cannot be
+    Clips are looked for under `root`. `trailing`: with trailing masks, in blocks of so many samples
+    at the model's rate. Raises `SoloistError` for a list or a clip that cannot be
     used. All words are turned into conditionings first, so that an unknown one raises `QueryError`
     before the work begins.
     """
     try:
         listed = read_mixtures(mixtures)
-        for done, score in enumerate(_scores(bundle, listed, root, device), start=1):
+        for done, score in enumerate(_scores(bundle, listed, root, device, trailing), start=1):
             yield score, done / len(listed)
     except MixtureListError as error:
         raise SoloistError(str(error)) from error
 
 
 def _scores(
-    bundle: Bundle, mixtures: Sequence[Mixture], root: Path, device: str
+    bundle: Bundle, mixtures: Sequence[Mixture], root: Path, device: str, trailing: int | None
 ) -> Iterator[Score]:
     words = sorted({mixture.query for mixture in mixtures})
     baked = are_baked(bundle, words)
     rows = () if baked else conditioning_for(bundle, words, load=load_encoder)
     conditionings = {} if baked else dict(zip(words, rows, strict=True))
     first = None if baked else conditionings[words[0]][None]
-    processor = Processor(bundle, device=device, conditioning=first)
+    processor = Processor(bundle, device=device, conditioning=first, trailing=trailing is not None)
     for mixture in mixtures:
         if not baked:
             processor.set_conditioning(conditionings[mixture.query][None])
         mix, target = render(mixture, root)
-        output = separate_array(processor, mix[:, None].astype(np.float32), RATE)[:, 0]
+        audio = mix[:, None].astype(np.float32)
+        output = separate_array(processor, audio, RATE, block_size=trailing)[:, 0]
         yield _score(mixture, mix, target, output)
+    processor.release()
 
 
 def _score(

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 from .statistics import CONFIDENCE, enough, miss_probability
@@ -29,16 +29,28 @@ Verdict = Literal["holds", "as good as the machine", "misses"]
 # Looked at after each turn, so surer than the last word; who is given up wrongly costs latency.
 _HOPELESS = 0.99
 
+HELD_LIMIT = 0.01
+"""Share of the hops that may have older masks: one more hop of age costs 0.3 dB while it lasts."""
+
 
 @dataclass(frozen=True)
 class Count:
-    """Blocks that were due, and those of them that were missed."""
+    """Blocks that were due, and those of them that were missed.
+
+    Of `hops` that were heard in time, `held` had masks older than those of the block before, which
+    trailing masks may be.
+    """
 
     blocks: int = 0
     misses: int = 0
+    hops: int = 0
+    held: int = 0
 
     def __add__(self, other: Count) -> Count:
-        return Count(self.blocks + other.blocks, self.misses + other.misses)
+        return Count(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+    def __sub__(self, other: Count) -> Count:
+        return Count(*(getattr(self, f.name) - getattr(other, f.name) for f in fields(self)))
 
     def __str__(self) -> str:
         return f"{self.misses} of {self.blocks} blocks"
@@ -64,6 +76,8 @@ def blocks_needed(limit: float) -> int:
 
 def verdict(ours: Count, machine: Count, limit: float) -> Verdict:
     """What the counts of a setting and of the copying client say."""
+    if ours.held > HELD_LIMIT * ours.hops:
+        return "misses"
     if ours.at_most() <= limit:
         return "holds"
     noisy = machine.misses > 0 and machine.at_most() > limit

@@ -1,7 +1,7 @@
 """Soloist beside clients that only copy, in turns on one server: blocks missed, delay added.
 
     python -m soloist.benchmarks.pass_through [-i DEVICE -o DEVICE] [--seconds 60] [--turn 10]
-        [--threads 1] [--model solo] [--keep-awake] [--json]
+        [--threads 1] [--model solo] [--schedule inline] [--keep-awake] [--json]
 
 A machine misses blocks of the simplest client, too: Soloist's misses less that client's, in the
 same minutes, are what Soloist costs. Part of that is only that it computes, whatever it does: where
@@ -19,10 +19,10 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 from ..runtime.errors import SoloistError
-from ..streaming.live.plan import LivePlan
+from ..streaming.live.plan import LivePlan, Schedule
 from ..streaming.live.report import Report
 from .environment import environment, environment_line
 from .misses import Count, by_chance
@@ -42,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         input_device=options.input,
         output_device=options.output,
         awake=options.keep_awake,
+        schedule=options.schedule,
     )
     try:
         machine = environment()
@@ -89,6 +90,7 @@ def compare(plan: LivePlan, seconds: float, turn: float) -> dict[str, Any]:
         "clients": {
             name: {"blocks": count.blocks, "misses": count.misses} for name, count in counts.items()
         },
+        "masks": {"hops": ours.hops, "held": ours.held},
         "by_chance": {name: by_chance(ours, counts[name]) for name in _CLIENTS[1:]},
         "busy_ms": busy_ms,
         "compute_ms": {"p50": meters.process_p50_ms, "p99": meters.process_p99_ms},
@@ -120,7 +122,12 @@ def table(found: dict[str, Any]) -> str:
             f"added latency, measured: {added:.2f} frames, "
             f"{1000 * added / found['sample_rate']:.3f} ms"
         )
-    compute = found["compute_ms"]
+    masks, compute = found["masks"], found["compute_ms"]
+    if masks["hops"]:
+        lines.append(
+            f"masks were older than those of the block before in {masks['held']} of "
+            f"{masks['hops']} hops"
+        )
     lines.append(
         f"a block of Soloist's: p50 {compute['p50']:.2f} ms, p99 {compute['p99']:.2f} ms; the last "
         f"client computes for {found['busy_ms']:.2f} ms"
@@ -134,6 +141,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("-i", "--input", default=None, help="a device, else the system's default")
     parser.add_argument("-o", "--output", default=None, help="likewise")
     parser.add_argument("--threads", type=int, default=1, help="of the network")
+    parser.add_argument(
+        "--schedule", choices=get_args(Schedule), default="inline", help="as `soloist live`"
+    )
     parser.add_argument(
         "--keep-awake", action="store_true", help="as `soloist live`; the copying client never does"
     )

@@ -47,7 +47,7 @@ class Candidate:
         shown += [] if hint == "low" else [f"latency {hint if hint == 'high' else f'{hint:g} s'}"]
         shown += [f"advance {plan.advance}"] if plan.advance is not None else []
         shown += ["tight"] if plan.budget == "measured" else []
-        shown += ["worker"] if plan.schedule == "worker" else []
+        shown += [] if plan.schedule == "inline" else [plan.schedule]
         return ", ".join(shown)
 
 
@@ -114,7 +114,7 @@ def on_devices(
                 (report.wiring.source, report.wiring.sink),
             )
         )
-    return sorted(found, key=lambda each: (each.latency.total, each.plan.threads))
+    return sorted(found, key=_cost)
 
 
 def on_no_device(plan: LivePlan, threads: Sequence[int]) -> list[Candidate]:
@@ -123,7 +123,8 @@ def on_no_device(plan: LivePlan, threads: Sequence[int]) -> list[Candidate]:
     rate = plan.sample_rate or bundle.spec.sample_rate
     blocks = (plan.block_size,) if plan.block_size else BLOCKS
     found = []
-    for variant in _with_threads(_windowed(replace(plan, sample_rate=rate)), threads):
+    plans = _windowed(replace(plan, sample_rate=rate))
+    for variant in _with_threads([*plans, *_trailing(plans)], threads):
         for block in blocks:
             processor = _processor(bundle, variant)
             try:
@@ -142,7 +143,7 @@ def on_no_device(plan: LivePlan, threads: Sequence[int]) -> list[Candidate]:
                     partial(copy_paced, block, rate),
                 )
             )
-    return sorted(found, key=lambda each: (each.latency.total, each.plan.threads))
+    return sorted(found, key=_cost)
 
 
 def seconds_for(candidate: Candidate, limit: float, seconds: float) -> float:
@@ -221,7 +222,19 @@ def _variants(
         plans.append(replace(plan, latency="high"))
     plans = [each for base in plans for each in _windowed(base)]
     beside = [replace(each, schedule="worker") for each in plans]
-    return _with_threads([*plans, *beside], threads)
+    return _with_threads([*plans, *_trailing(plans), *beside], threads)
+
+
+def _trailing(plans: Sequence[LivePlan]) -> list[LivePlan]:
+    """The same with trailing masks, of streaming models."""
+    streaming = [each for each in plans if Bundle.open(each.model).spec.kind == "streaming"]
+    return [replace(each, schedule="trailing") for each in streaming]
+
+
+def _cost(candidate: Candidate) -> tuple[int, bool, int]:
+    """What is cheapest first: delay, then how well it separates, then processors."""
+    plan = candidate.plan
+    return candidate.latency.total, plan.schedule == "trailing", plan.threads
 
 
 def _with_threads(plans: Sequence[LivePlan], threads: Sequence[int]) -> list[LivePlan]:
@@ -257,6 +270,7 @@ def _processor(bundle: Bundle, plan: LivePlan) -> Processor:
         advance=plan.advance,
         lookahead=plan.lookahead,
         budget=plan.budget,
+        trailing=plan.schedule == "trailing",
     )
 
 

@@ -33,8 +33,8 @@ def play_live(plan: LivePlan, seconds: float) -> tuple[Count, Report]:
         process.start(plan)
         first = _watch(process, SETTLE_S)
         last = _watch(process, seconds)
-    before, after = _counted(first), _counted(last)
-    return Count(after.blocks - before.blocks, after.misses - before.misses), last
+    trailing = plan.schedule == "trailing"
+    return _counted(last, trailing) - _counted(first, trailing), last
 
 
 def copy_live(plan: LivePlan, report: Report, seconds: float, busy_ms: float = 0.0) -> Count:
@@ -48,7 +48,7 @@ def copy_live(plan: LivePlan, report: Report, seconds: float, busy_ms: float = 0
         before = client.count()
         time.sleep(seconds)
         after = client.count()
-    return Count(after.blocks - before.blocks, after.misses - before.misses)
+    return after - before
 
 
 def _watch(process: LiveProcess, seconds: float) -> Report:
@@ -59,11 +59,14 @@ def _watch(process: LiveProcess, seconds: float) -> Report:
     return report
 
 
-def _counted(report: Report) -> Count:
+def _counted(report: Report, trailing: bool) -> Count:
     meters, counters = report.meters, report.counters
     assert meters is not None and counters is not None
+    misses = max(meters.overloads, meters.xruns)
+    if trailing:
+        return Count(meters.callbacks, misses, counters.hops, counters.late)
     # One block is often all three: it takes too long, is lost, and its last hops have no time.
-    return Count(meters.callbacks, max(meters.overloads, meters.xruns, counters.late))
+    return Count(meters.callbacks, max(misses, counters.late))
 
 
 def play_paced(processor: Processor, block: int, rate: int, seconds: float) -> Count:

@@ -18,7 +18,7 @@ from .ort import run_in_time
 from .spec import Spec
 
 Floats = NDArray[np.float32]
-Trouble = Literal["late", "numbers", "error"]
+Trouble = Literal["late", "numbers", "absurd", "error"]
 
 
 class HopSession(Protocol):

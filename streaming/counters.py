@@ -13,8 +13,8 @@ class Counters:
     errors     of these, because it raised an exception
     absurd     of these, because it gave stems far louder than the input
     bad_input  input samples that were NaN, infinite or beyond +120 dBFS; they were taken as 0
-    late       hops for which the time had run out, or whose window had not come, so that the last
-               masks were held (real time)
+    late       hops for which the time had run out, or whose masks or window had not come, so that
+               older masks were held (real time)
     shortfall  output samples missing because a block broke the promised size; zeros were heard
     dropped    blocks that the worker schedule had not ready in time; silence was heard
     """

@@ -7,12 +7,13 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from ..runtime.session import BlockSession, HopSession
+from ..runtime.session import BlockSession, HopSession, Trouble
 from .counters import Counters
 from .glide import Glide
-from .guard import HOLD_SECONDS, Fault, Guard
+from .guard import HOLD_SECONDS, Guard
 from .linking import LinkedMasks
 from .stft import StreamingISTFT, StreamingSTFT
+from .trailing import TrailingSession
 
 Samples = NDArray[np.float32]
 
@@ -52,6 +53,9 @@ class Engine:
         self._frames = frames
         self._session = session
         self._blocks = session if isinstance(session, BlockSession) else None
+        self._trailing = session if isinstance(session, TrailingSession) else None
+        # What computes on a thread of its own, and is never left out.
+        self._beside = self._blocks or self._trailing
         self._counters = counters
         self._refuge = refuge
         self._spectrum = session.spectrum.view(np.complex64)[..., 0]
@@ -90,6 +94,11 @@ class Engine:
         """
         return self._frames.n_fft - 1
 
+    def begin_block(self) -> None:
+        """A block begins, of any number of hops. Audio thread."""
+        if self._trailing is not None:
+            self._trailing.begin_block()
+
     def step(self) -> None:
         """Process the hop in `newest`; writes `out`. Audio thread, raises nothing."""
         self._counters.hops += 1
@@ -105,22 +114,24 @@ class Engine:
             self._counters.faults += 1  # none is known that the guard lets through
         self._stft.advance()
 
-    def _advance(self) -> Fault | None:
+    def _advance(self) -> Trouble | None:
         """Let the session take its step; what is wrong with the stems, if anything."""
-        session, blocks = self._session, self._blocks
-        if blocks is None and self.deadline_ns and time.perf_counter_ns() > self.deadline_ns:
+        session, blocks, beside = self._session, self._blocks, self._beside
+        if beside is None and self.deadline_ns and time.perf_counter_ns() > self.deadline_ns:
             return "late"
         try:
             self._words.advance(session)
             if blocks is not None:
                 blocks.hear(self._stft.newest)
             session.step()
-            trouble = None if blocks is None else blocks.trouble
+            trouble = None if beside is None else beside.trouble
+            if self._trailing is not None:
+                self._counters.late += self._trailing.behind > 0
             return trouble or self._guard.inspect()
         except Exception:  # whatever a network may raise, it must not reach the callback
             return "error"
 
-    def _replace(self, fault: Fault) -> None:
+    def _replace(self, fault: Trouble) -> None:
         """Count the fault, let the network forget what led to it, hold the last masks."""
         counters = self._counters
         if fault == "late":
@@ -133,7 +144,8 @@ class Engine:
             counters.faults += 1
             counters.errors += fault == "error"
             counters.absurd += fault == "absurd"
-        if forgets and self._blocks is None:  # a window remembers nothing of the one before
+        # A window remembers nothing of the one before, and the other thread forgets by itself.
+        if forgets and self._beside is None:
             with contextlib.suppress(Exception):
                 self._session.reset()
         refuge = self._refuge()

@@ -1,13 +1,13 @@
 """Keeps what a network gives fit for ears: faults are found, and the last good masks held."""
 
 import math
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..runtime.session import Trouble
+
 Spectrum = NDArray[np.complex64]
-Fault = Literal["late", "numbers", "absurd", "error"]
 
 # A stem may be so much louder than the input it was taken from. Masks seldom amplify at all.
 LOUDEST_DB = 12.0
@@ -59,7 +59,7 @@ class Guard:
         """Forget the masks."""
         self._age, self._none_yet = 0, True
 
-    def inspect(self) -> Fault | None:
+    def inspect(self) -> Trouble | None:
         """What is wrong with the stems, if anything; good ones are remembered."""
         # A NaN or an infinity among the numbers makes the sum of squares one, too.
         for mixture, stems in zip(self._mixture_rows, self._stem_rows, strict=True):
@@ -82,7 +82,7 @@ class Guard:
         if self._none_yet:
             self._age = self._gone
         elif self._age == 0:
-            self._find_masks()
+            self.find_masks(self._masks)
         self._age = min(self._age + 1, self._gone)
         level = min(1.0, (self._gone - self._age) / self._fade)
         # Row by row: numpy multiplies arrays of other shapes by way of buffers that it allocates.
@@ -96,9 +96,10 @@ class Guard:
                 np.multiply(mixture, 1.0 - level, out=share)
                 np.add(stems[refuge], share, out=stems[refuge])
 
-    def _find_masks(self) -> None:
+    def find_masks(self, out: Spectrum) -> None:
+        """The masks of the stems that were good last, (channels, queries, bins). Once for each."""
         for mixture, power, goods, masks in zip(
-            self._good_mixture, self._power, self._good_stems, self._masks, strict=True
+            self._good_mixture, self._power, self._good_stems, out, strict=True
         ):
             np.conjugate(mixture, out=power)
             np.multiply(mixture, power, out=power)

@@ -9,6 +9,7 @@ callback; *audio thread* is the one that calls `process`. *Prepared* means betwe
 `release`.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Literal, get_args
 
@@ -29,6 +30,7 @@ from .parameters import Parameter
 from .rates import RateAdapter
 from .sessions import SessionSource
 from .settings import Settings
+from .trailing import TrailingSession
 
 Mode = Literal["keep", "remove"]
 Outputs = Literal["mix", "stems"]
@@ -45,6 +47,9 @@ class Processor:
     None takes the bundle's own. `budget` "measured" allows them only the time that they took when
     they were tried out, instead of a whole advance, and so shortens the delay. See
     `WindowedSession`.
+    With `trailing` a streaming network runs on a thread of its own, which no block waits for: what
+    is heard is each hop under the masks of the block before, no later than else, and where they are
+    not there in time under older ones. See `TrailingSession`. `BundleError` for a windowed bundle.
     `conditioning` float32 [Q, D] replaces the baked queries; the last `negatives` of them are
     sounds to tell the others apart from, which belong to the residual.
 
@@ -57,7 +62,8 @@ class Processor:
     highest, so that it is heard ("dry"), or lowest ("silence"); with outputs "stems" it is
     residual.
 
-    The same samples come out whatever the blocks they went in by, for the same promised `block`.
+    The same samples come out whatever the blocks they went in by, for the same promised `block`;
+    trailing masks depend on the blocks, if these are longer than a hop.
     """
 
     def __init__(
@@ -75,6 +81,7 @@ class Processor:
         advance: int | None = None,
         lookahead: int | None = None,
         budget: Budget = "advance",
+        trailing: bool = False,
     ) -> None:
         _check_choice("budget", budget, get_args(Budget))
         _check_choice("mode", mode, get_args(Mode))
@@ -90,6 +97,7 @@ class Processor:
             advance=advance,
             lookahead=lookahead,
             budget=budget,
+            trailing=trailing,
         )
         asked = self._sessions.queries
         if not 0 <= negatives < asked:
@@ -126,7 +134,8 @@ class Processor:
         of its hops, and holds the last masks; without it every hop is computed, however long that
         takes. For a windowed bundle it lets the windows run on a thread of their own, measured
         first; where they take longer than an advance it becomes as long, or `TooSlowError` is
-        raised. May be called again; for as many channels that is quick, the session is kept.
+        raised. Without it trailing masks are waited for. May be called again; for as many channels
+        that is quick, the session is kept.
 
         `sample_rate` is the host's, in Hertz. At another rate than the model's, resampling adds
         about 40 samples of the lower one (0.9 ms at 44.1 kHz), and what is above the bands that
@@ -138,7 +147,8 @@ class Processor:
                 f"found channels {channels}, max_block {max_block} and block {block}; each must be "
                 "at least 1, and block at most max_block"
             )
-        session = self._sessions.open(channels, realtime=realtime)
+        lasts = max_block / sample_rate * self.spec.sample_rate / self.spec.frames.hop
+        session = self._sessions.open(channels, realtime=realtime, hops=math.ceil(lasts) + 1)
         self._counters = counters = Counters()
         engine = Engine(
             session, counters, self._refuge, negatives=self._negatives, linked=self._linked
@@ -241,6 +251,14 @@ class Processor:
         if session is None:
             raise ValueError("provider was asked for before prepare")
         return session.provider
+
+    @property
+    def beside_ns(self) -> int:
+        """For how long the network of trailing masks has computed since `prepare` made it, beside
+        the audio thread; else 0. Any thread.
+        """
+        session = self._sessions.current
+        return session.spent_ns if isinstance(session, TrailingSession) else 0
 
     @property
     def latency(self) -> Latency:

@@ -4,9 +4,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..runtime.bundle import Bundle
+from ..runtime.errors import BundleError
 from ..runtime.queries import baked_conditioning
 from ..runtime.session import BlockSession, HopSession, Session
 from .pace import Budget
+from .trailing import TrailingSession
 from .windowed import Pace, WindowedSession
 
 Samples = NDArray[np.float32]
@@ -15,7 +17,8 @@ Samples = NDArray[np.float32]
 class SessionSource:
     """Gives the session for as many channels and as fast a pace as are wanted, and ends it.
 
-    `source`, `device`, `threads`, `advance`, `lookahead` and `budget` are those of `Processor`.
+    `source`, `device`, `threads`, `advance`, `lookahead`, `budget` and `trailing` are those of
+    `Processor`.
     `conditioning` [Q, D] is what sessions begin with, None if nobody knows it. Control thread.
     """
 
@@ -29,8 +32,14 @@ class SessionSource:
         advance: int | None,
         lookahead: int | None,
         budget: Budget,
+        trailing: bool,
     ) -> None:
         self.spec = source.spec
+        if trailing and self.spec.kind == "windowed":
+            raise BundleError(
+                f"{self.spec.name} is a windowed model, whose network runs beside the audio thread "
+                "anyway; trailing masks are for streaming models"
+            )
         if (advance, lookahead) != (None, None):
             self.spec.schedule(advance=advance, lookahead=lookahead)
         self._source = source
@@ -39,8 +48,9 @@ class SessionSource:
         if conditioning is None and isinstance(source, Bundle):
             conditioning = baked_conditioning(source)
         self._conditioning = conditioning
+        self._trailing = trailing
         self.current: HopSession | None = None
-        self._pace: Pace = "wait"
+        self._made_for: tuple[int, Pace, int] = (0, "wait", 0)
 
     @property
     def queries(self) -> int:
@@ -67,40 +77,46 @@ class SessionSource:
         self._conditioning = conditioning.copy()
         return self._conditioning
 
-    def open(self, channels: int, *, realtime: bool) -> HopSession:
+    def open(self, channels: int, *, realtime: bool, hops: int) -> HopSession:
         """The session for so many channels, the same as before where it fits.
 
         `ValueError` for channels that a session made elsewhere does not have; `realtime` lets the
-        windows of a windowed bundle run on a thread of their own.
+        windows of a windowed bundle run on a thread of their own, and nothing wait for trailing
+        masks. `hops` is the largest number of them in a block.
         """
-        pace: Pace = "live" if realtime and self.spec.kind == "windowed" else "wait"
+        beside = self._trailing or self.spec.kind == "windowed"
+        pace: Pace = "live" if realtime and beside else "wait"
+        wanted = (channels, pace, hops if self._trailing else 0)
         session = self.current
-        if not isinstance(self._source, Bundle):
-            found = len(self._source.spectrum)
-            if found != channels:
-                raise ValueError(f"found {channels} channels, the session has {found}")
-            session = self.current = self._source
-        elif session is None or (len(session.spectrum), self._pace) != (channels, pace):
+        if session is None or wanted != self._made_for:
             self.close()
-            self._pace = pace
-            session = self.current = self._make(self._source, channels)
-            return session
+            session = self._make(channels, pace)
+            if self._trailing:
+                session = TrailingSession(session, hops=hops, realtime=realtime)
+            self.current, self._made_for = session, wanted
         if self._conditioning is not None:
             session.set_conditioning(self._conditioning)
         return session
 
     def wait(self, waits: bool) -> None:
         """Whether a session that computes on its own is waited for. Any thread."""
-        if isinstance(self.current, WindowedSession):
+        if isinstance(self.current, WindowedSession | TrailingSession):
             self.current.waits = waits
 
     def close(self) -> None:
         """Forget the session; one that is ours and computes on its own is told to end."""
         session, self.current = self.current, None
-        if isinstance(session, BlockSession) and session is not self._source:
+        ours = session is not self._source
+        if ours and isinstance(session, BlockSession | TrailingSession):
             session.close()
 
-    def _make(self, bundle: Bundle, channels: int) -> HopSession:
+    def _make(self, channels: int, pace: Pace) -> HopSession:
+        bundle = self._source
+        if not isinstance(bundle, Bundle):
+            found = len(bundle.spectrum)
+            if found != channels:
+                raise ValueError(f"found {channels} channels, the session has {found}")
+            return bundle
         if bundle.spec.kind == "streaming":
             return Session(
                 bundle,
@@ -118,5 +134,5 @@ class SessionSource:
             advance=self._advance,
             lookahead=self._lookahead,
             budget=self._budget,
-            pace=self._pace,
+            pace=pace,
         )

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from ...runtime.errors import DeviceError
+from ...streaming.live import plan
 from ...streaming.live.recorder import Format
-from ...streaming.live.stream import Scheduling
 from ..devices import devices
 from . import presets
 
@@ -129,11 +129,12 @@ Wait = Annotated[
     typer.Option("--wait", help="Never skip the network when late, for drivers that wait, too."),
 ]
 Schedule = Annotated[
-    Scheduling,
+    plan.Schedule,
     typer.Option(
         "--schedule",
-        help="Run the model within the audio callback, or on a thread of its own: a block later, "
-        "and with a whole block's time.",
+        help="Run the model within the audio callback; or on a thread of its own, with a whole "
+        "block's time: a block later (worker), or no later and with the masks of the block before "
+        "(trailing).",
     ),
 ]
 Tight = Annotated[

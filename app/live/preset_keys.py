@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, get_args
 
 import typer
 
-from ...streaming.live.stream import Scheduling
+from ...streaming.live.plan import Schedule
 from ..options import GAIN
 from ..windows import span
 
@@ -70,7 +70,7 @@ def _latency(value: Any) -> str:
 
 
 def _schedule(value: Any) -> str:
-    if value not in get_args(Scheduling):
+    if value not in get_args(Schedule):
         raise ValueError
     return str(value)
 
@@ -124,7 +124,7 @@ KEYS = {
     "sample_rate": Key("sample_rate", _whole(1, 10**6), "whole Hertz"),
     "channels": Key("channels", _whole(1, 128), "1 to 128"),
     "latency": Key("latency", _latency, '"low", "high" or seconds below 10'),
-    "schedule": Key("schedule", _schedule, '"inline" or "worker"'),
+    "schedule": Key("schedule", _schedule, '"inline", "worker" or "trailing"'),
     "exclusive": Key("exclusive", _flag, _SWITCH),
     "keep_awake": Key("keep_awake", _flag, _SWITCH),
     "wait": Key("wait", _flag, _SWITCH),

@@ -151,9 +151,9 @@ def print_summary(report: Report) -> None:
         say(f"  {counters.dropped} blocks came too late from the worker and were silent")
     if counters.faults or counters.late or counters.bad_input or counters.shortfall:
         say(
-            f"  {counters.faults} hops failed in the model, {counters.late} had no time left for "
-            f"it, {counters.bad_input} input samples were no numbers, {counters.shortfall} samples "
-            "were missing"
+            f"  {counters.faults} hops failed in the model, {counters.late} had older masks for "
+            f"want of time, {counters.bad_input} input samples were no numbers, "
+            f"{counters.shortfall} samples were missing"
         )
     if report.recording is not None:
         _print_recorded(report.recording, _running(report.wiring).sample_rate)

@@ -7,5 +7,5 @@
 - `pulse`, `virtual_cable`: what PulseAudio and PipeWire have between programs
 - `levels`, `meters`, `budget`: what is measured and shown
 - `recorder`, `tape`, `wav`: what is kept
-- `rights`, `quiet`: what the system allows; `simulation`: devices without hardware
+- `quiet`: the collector of garbage, kept quiet; `simulation`: devices without hardware
 """

@@ -25,11 +25,11 @@ from numpy.typing import NDArray
 
 from ...runtime.errors import DeviceError, ProcessFault, SoloistError
 from ..processor import Processor
+from ..rights import go_early, lock_memory
 from .awake import Awake
 from .plan import LivePlan
 from .recorder import Recorder
 from .report import Page, Report
-from .rights import go_early, lock_memory
 from .stream import LiveStream
 
 # How often orders are carried out and the report is written. Peaks last at least as long.

@@ -27,7 +27,7 @@ class Meters:
     overloads: int  # callbacks that took longer than their block lasts
     xruns: int  # callbacks that PortAudio flagged with lost input or output
     faults: int  # callbacks that failed and gave silence
-    process_p50_ms: float  # duration of a callback, over the last HISTORY of them
+    process_p50_ms: float  # of a callback, or of a network beside it, over the last HISTORY
     process_p99_ms: float
 
     def share_of_block(self, milliseconds: float) -> float:
@@ -47,10 +47,12 @@ class MeterBoard:
         self.xruns = 0
         self.faults = 0
 
-    def finish(self, frames: int, nanoseconds: int) -> None:
-        """Books a callback of `frames` that took `nanoseconds`. Audio thread, last in the block."""
+    def finish(self, frames: int, nanoseconds: int, beside: int = 0) -> None:
+        """Books a callback of `frames` that took `nanoseconds`, while a network that it does not
+        wait for computed for so many `beside` it. Audio thread, last in the block.
+        """
         self.block = frames
-        self._nanoseconds[self.callbacks % HISTORY] = nanoseconds
+        self._nanoseconds[self.callbacks % HISTORY] = max(nanoseconds, beside)
         if 0 < frames * 1e9 < nanoseconds * self._sample_rate:
             self.overloads += 1
         self.callbacks += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +17,15 @@ from .recorder import Recorder, RecordingPlan
 from .report import Report
 from .stream import LiveStream, Scheduling
 
+Schedule = Literal[Scheduling, "trailing"]
+"""Where the network runs: in the callback, a block behind it, or beside it for the next block."""
+
 
 @dataclass(frozen=True)
 class LivePlan:
     """Arguments of a `Processor` and of a `LiveStream`; `state` are values of parameters by id.
 
+    `schedule` "trailing" makes a processor with trailing masks, the others are a stream's.
     `recording` says where input and stems are recorded, if they are. `awake` keeps processors from
     sleeping between blocks, see `awake.Awake`. `patient`: devices that are not there are waited
     for.
@@ -42,7 +47,7 @@ class LivePlan:
     channels: int | None = None
     latency: str | float = "low"
     wait: bool = False
-    schedule: Scheduling = "inline"
+    schedule: Schedule = "inline"
     exclusive: bool = False
     awake: bool = False
     advance: int | None = None
@@ -81,6 +86,7 @@ class LivePlan:
             advance=self.advance,
             lookahead=self.lookahead,
             budget=self.budget,
+            trailing=self.schedule == "trailing",
         )
         processor.restore(self.state)
         return processor
@@ -96,7 +102,7 @@ class LivePlan:
             channels=self.channels,
             latency=self.latency,
             wait=self.wait,
-            schedule=self.schedule,
+            schedule="worker" if self.schedule == "worker" else "inline",
             exclusive=self.exclusive,
             jack=self.jack,
         )

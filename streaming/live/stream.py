@@ -29,6 +29,7 @@ from ...runtime.errors import DeviceError, DeviceLost
 from ..counters import Counters
 from ..latency import Latency
 from ..processor import Processor
+from ..rights import take_realtime
 from .budget import LatencyBudget
 from .duplex import BridgedStream, close
 from .jack_graph import JackOptions, JackWiring
@@ -37,7 +38,6 @@ from .levels import LevelMeter
 from .meters import MeterBoard, Meters
 from .quiet import Quiet
 from .report import Report, Wiring
-from .rights import take_realtime
 from .routes import find_route
 from .worker import Worker
 
@@ -119,6 +119,7 @@ class LiveStream:
         self._learned = 0  # frames of the first callback
         self._varies = False
         self._last_callback_ns = 0
+        self._beside_ns = 0
 
     @property
     def on_jack(self) -> bool:
@@ -265,6 +266,7 @@ class LiveStream:
             self.processor.process(silence, np.empty_like(silence))
         self.processor.reset()
         self.processor.counters.clear()  # the first runs may well have been late
+        self._beside_ns = self.processor.beside_ns
 
     def _callback(self, indata: Audio, outdata: Audio, frames: int, _: Any, status: Any) -> None:
         """One block. Audio thread: counts what goes wrong, prints and raises nothing."""
@@ -283,7 +285,8 @@ class LiveStream:
             self._book_fault(fault)
         worker = self._worker
         took = time.perf_counter_ns() - started if worker is None else worker.longest_ns()
-        board.finish(frames, took)
+        before, self._beside_ns = self._beside_ns, self.processor.beside_ns
+        board.finish(frames, took, self._beside_ns - before)
 
     def _book_fault(self, fault: Exception) -> None:
         self.board.faults += 1

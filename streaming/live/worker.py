@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..processor import Processor
-from .rights import take_realtime
+from ..rights import take_realtime
 
 Samples = NDArray[np.float32]
 

@@ -13,6 +13,10 @@ import pytest
 import soundfile
 
 from soloist.app.evaluation import Score, summary
+from soloist.runtime.bundle import Bundle
+from soloist.runtime.queries import conditioning_for
+from soloist.streaming.offline import separate_array
+from soloist.streaming.processor import Processor
 from soloist.training.metrics import si_sdr
 from soloist.training.mixture_list import RATE, Excerpt, Mixture, read_mixtures, render
 
@@ -85,6 +89,21 @@ def test_separate_gives_the_same_samples(soloist: Run, toy: str, mixtures: Path)
     expected = si_sdr(soundfile.read(output)[0], target)
     report = json.loads(evaluated(soloist, toy, mixtures, "--json", "-").out)
     assert report["by_class"]["dog"]["si_sdr_mean"] == pytest.approx(expected, abs=1e-4)
+
+
+def test_trailing_masks_are_those_of_a_live_processor(
+    soloist: Run, toy: str, mixtures: Path
+) -> None:
+    mix, target = render(read_mixtures(mixtures)[0], mixtures.parent)
+    bundle = Bundle.open(toy)
+    dog = conditioning_for(bundle, ["dog"])
+    for block in (128, 512):
+        processor = Processor(bundle, device="cpu", conditioning=dog, trailing=True)
+        output = separate_array(processor, mix[:, None].astype(np.float32), RATE, block_size=block)
+        processor.release()
+        told = json.loads(evaluated(soloist, toy, mixtures, "--trailing", block, "--json", "-").out)
+        expected = si_sdr(output[:, 0], target)
+        assert told["by_class"]["dog"]["si_sdr_mean"] == pytest.approx(expected, abs=1e-4)
 
 
 def test_figures_without_mixtures_are_null(soloist: Run, toy: str, mixtures: Path) -> None:

@@ -53,6 +53,14 @@ def test_a_noisy_machine_is_not_held_against_a_setting(
     assert verdict(Count(30_000, ours), Count(30_000, machine), 1e-4) == expected
 
 
+def test_masks_may_be_held_now_and_then() -> None:
+    """Whose masks are held all the time does not hold, though it misses no block."""
+    counts = [Count(30_000, 0, 30_000, held) for held in (0, 300, 301)]
+    assert [verdict(each, QUIET, 1e-4) for each in counts] == ["holds", "holds", "misses"]
+    assert counts[2] - counts[1] == Count(0, 0, 0, 1)
+    assert counts[1] + counts[2] == Count(60_000, 0, 60_000, 601)
+
+
 def test_what_is_surely_more_is_given_up_early() -> None:
     assert hopeless(Count(4000, 40), Count(4000, 0), 1e-4)
     assert not hopeless(Count(4000, 4), Count(4000, 0), 1e-3)

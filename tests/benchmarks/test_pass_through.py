@@ -26,7 +26,7 @@ def test_each_client_has_as_long_and_begins_in_turn(monkeypatch: pytest.MonkeyPa
 
     def ours(plan: LivePlan, seconds: float) -> tuple[Count, Report]:
         played.append(("soloist", seconds, 0.0))
-        return Count(1000, MISSES["soloist"]), report(next(took))
+        return Count(1000, MISSES["soloist"], 1000, 2), report(next(took))
 
     def copies(plan: LivePlan, last: Report, seconds: float, busy_ms: float) -> Count:
         name = "copying, as busy" if busy_ms else "copying"
@@ -48,6 +48,7 @@ def test_each_client_has_as_long_and_begins_in_turn(monkeypatch: pytest.MonkeyPa
     told = pass_through.table(found | {"added_frames": 127.99})
     assert "soloist less copying, as busy: +1000 of a million" in told
     assert "127.99 frames, 2.666 ms" in told
+    assert "older than those of the block before in 6 of 3000 hops" in told
 
 
 class Machine:

@@ -146,6 +146,19 @@ def test_a_network(toy_bundle: Callable[..., Any], noise: Callable[..., Audio]) 
     assert stays < LASTING
 
 
+def test_trailing_masks(toy_bundle: Callable[..., Any], noise: Callable[..., Audio]) -> None:
+    """What the network's own thread allocates for a moment counts here, too."""
+    bundle = toy_bundle(n_fft=2 * HOP, hop=HOP, queries=2).bundle
+    session = Session(bundle, channels=2, device="cpu")
+    processor = Processor(session, trailing=True)
+    processor.prepare(48_000, BLOCK, 2)
+    audio, out = noise(BLOCK, 2), np.zeros((BLOCK, 2), np.float32)
+    stays, most = traced(lambda _: processor.process(audio, out))
+    assert most < SMALL
+    assert stays < LASTING
+    processor.release()
+
+
 def test_levels(noise: Callable[..., Audio]) -> None:
     meter = LevelMeter(48_000, 2, 2)
     audio = noise(BLOCK, 2)

@@ -59,7 +59,12 @@ def test_a_rare_miss_takes_longer_to_tell_than_was_asked_for() -> None:
 def test_without_a_device_blocks_are_what_there_is_to_choose(toy: str) -> None:
     found = on_no_device(LivePlan(toy, device="cpu"), (1,))
     hop = Bundle.open(toy).spec.frames.hop
-    assert [each.block for each in found] == sorted(tuning.BLOCKS)
+    assert sorted((each.block, each.plan.schedule) for each in found) == [
+        (block, schedule) for block in sorted(tuning.BLOCKS) for schedule in ("inline", "trailing")
+    ]
+    # Of the same delay, masks of the hop itself before those of the block before.
+    cost = [(each.latency.total, each.plan.schedule) for each in found]
+    assert cost == sorted(cost)
     for each in found:  # a block collected, two hops less what both have in common
         expected = each.block + 2 * hop - min(hop, each.block)
         assert each.latency.total == expected

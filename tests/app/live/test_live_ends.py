@@ -215,6 +215,14 @@ def test_a_full_disk_is_no_reason_to_stay_silent(
     assert [plan.recording for plan in plans] == [None]
 
 
+def test_a_windowed_model_has_no_trailing_masks(
+    soloist: Run, windowed_toy: Callable[..., Any]
+) -> None:
+    """Said by the process that plays, before it looks for devices."""
+    refusal = soloist("live", "-m", windowed_toy().path, "--schedule", "trailing").refusal
+    assert "runs beside the audio thread anyway" in refusal
+
+
 def test_a_place_for_recordings_is_looked_at_first(
     soloist: Run, toy: str, install: Install, tmp_path: Path
 ) -> None:

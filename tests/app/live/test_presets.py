@@ -265,7 +265,7 @@ def test_a_place_that_takes_no_file_is_refused_first(
         ("latency = -1", "latency takes"),
         ("latency = ['low']", "latency takes"),
         ("reconnect = nan", "reconnect takes seconds"),
-        ("schedule = 'later'", 'schedule takes "inline" or "worker"'),
+        ("schedule = 'later'", 'schedule takes "inline", "worker" or "trailing"'),
         ("jack = 'yes'", "jack takes true or false"),
         ("advance = 'soon'", "advance takes frames, such as 16, or time"),
         (f"lookahead = '{'9' * 400}'", "lookahead takes frames"),

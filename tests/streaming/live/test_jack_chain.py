@@ -35,18 +35,27 @@ def noise(frames: int, channels: int) -> Audio:
     return (level[:, None] * rng.uniform(-0.5, 0.5, (frames, channels))).astype(np.float32)
 
 
-def ways_to_match(processor: Processor, audio: Audio, heard: Audio, delay: int, period: int) -> int:
+def ways_to_match(
+    processor: Processor,
+    audio: Audio,
+    heard: Audio,
+    delay: int,
+    period: int,
+    block_size: int | None = None,
+) -> int:
     """In how many ways the offline output of `audio` equals what was heard, to the bit.
 
     Live has played silence for a number of periods when the audio begins, so there is one offline
     output for each way in which its hops can lie over the audio. The silence itself leaves no
-    trace: the toy's state stays zero in it.
+    trace: the toy's state stays zero in it. `block_size` is that of the offline processor.
     """
     heard = heard[delay : delay + len(audio)]
     matches = 0
     for lead in range(0, int(np.lcm(HOP, period)), period):
         silence = np.zeros((lead, audio.shape[1]), np.float32)
-        expected = separate_array(processor, np.concatenate([silence, audio]), RATE)
+        expected = separate_array(
+            processor, np.concatenate([silence, audio]), RATE, block_size=block_size
+        )
         matches += np.array_equal(heard, expected[lead:])
     return matches
 

@@ -53,6 +53,25 @@ def test_an_insert_is_exact_and_connected_by_others(
     assert "  input    soloist:in_*, JACK" in recording.text
 
 
+@pytest.mark.parametrize("period", [128, 256, 64], ids=str)
+def test_trailing_masks_are_exact_and_no_later(
+    start_server: Make, play_through: Make, toy_bundle: Make, period: int
+) -> None:
+    """In freewheel mode the server waits for them, so they are those of the block before."""
+    toy, audio = toy_bundle(hop=HOP), noise(RATE, 2)
+    told = ("-m", str(toy.path), "--schedule", "trailing")
+    server = start_server(period=period)
+    recording = play_through(server, audio, *told, outputs=2, insert=True)
+    delay = HOP + (HOP - period if period < HOP else 0)  # as inline
+    processor = Processor(toy.bundle, linked=True, trailing=True)
+    heard = recording.audio
+    assert ways_to_match(processor, audio, heard, delay, period, block_size=period) == 1
+    assert np.abs(heard).max() > 0.1
+    inline = Processor(toy.bundle, linked=True)
+    assert ways_to_match(inline, audio, heard, delay, period) == 0
+    processor.release()
+
+
 def test_an_insert_connects_nothing_and_no_portaudio_stays(
     start_server: Make, run_live: Make, toy_bundle: Make
 ) -> None:

@@ -370,6 +370,9 @@ def test_overloads_and_percentiles() -> None:
     board.finish(48, 1_000_000)
     board.finish(0, 5)
     assert board.read().overloads == 1
+    board.finish(48, 5, beside=2_000_000)  # a network that nothing waits for
+    assert board.read().overloads == 1
+    assert board.read().process_p99_ms > 1.5
     for _ in range(HISTORY):
         board.finish(480, 2_000_000)
     meters = board.read()

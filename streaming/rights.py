@@ -33,8 +33,10 @@ def lock_memory() -> bool:
     return int(ctypes.CDLL(None).mlockall(flags)) == 0
 
 
-def take_realtime() -> bool:
+def take_realtime(*, after_audio: bool = False) -> bool:
     """Run the calling thread before all ordinary ones, where that is permitted; Linux only.
+
+    `after_audio`: but after those that play, which may interrupt it.
 
     JACK sees to it for its clients' threads, and other systems' sound drivers do, but PortAudio's
     with ALSA are ordinary. A thread that goes before them already stays as it is, and threads that
@@ -49,7 +51,7 @@ def take_realtime() -> bool:
         return True
     try:
         first_come = os.SCHED_FIFO | os.SCHED_RESET_ON_FORK
-        os.sched_setscheduler(0, first_come, os.sched_param(_PRIORITY))
+        os.sched_setscheduler(0, first_come, os.sched_param(_PRIORITY - after_audio))
     except OSError:
         return False
     return True

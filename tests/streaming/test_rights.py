@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(
 
 PROGRAM = """
 import os, resource, sys
-from soloist.streaming.live.rights import lock_memory
+from soloist.streaming.rights import lock_memory
 {before}
 locked = lock_memory()
 more = bytearray(64 << 20)
@@ -62,7 +62,7 @@ def test_a_limit_takes_no_memory_away() -> None:
 
 NICE = """
 import os, resource, sys, threading
-from soloist.streaming.live.rights import go_early
+from soloist.streaming.rights import go_early
 {before}
 said = [go_early(), os.getpriority(os.PRIO_PROCESS, 0)]
 inner = threading.Thread(target=lambda: said.append(os.getpriority(os.PRIO_PROCESS, 0)))
@@ -95,7 +95,7 @@ def test_all_threads_go_early_where_permitted(before: str, wanted: str) -> None:
 
 THREADS = """
 import os, resource, sys, threading
-from soloist.streaming.live.rights import take_realtime
+from soloist.streaming.rights import take_realtime
 {before}
 said = []
 def run():
@@ -103,7 +103,12 @@ def run():
     said.append(os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK == os.SCHED_FIFO)
     inner = threading.Thread(target=lambda: said.append(os.sched_getscheduler(0) == os.SCHED_OTHER))
     inner.start(); inner.join()
+def second():
+    take_realtime(after_audio=True)
+    said.append(os.sched_getparam(0).sched_priority < {least})
 thread = threading.Thread(target=run)
+thread.start(); thread.join()
+thread = threading.Thread(target=second)
 thread.start(); thread.join()
 print(*said, take_realtime(), os.sched_getscheduler(0) == os.SCHED_OTHER)
 """
@@ -122,11 +127,14 @@ print(*said, take_realtime(), os.sched_getscheduler(0) == os.SCHED_OTHER)
     ids=["root", "no right"],
 )
 def test_one_thread_goes_first_where_permitted(before: str, granted: bool) -> None:
-    """Neither those that it starts nor the main thread."""
+    """Neither those that it starts nor the main thread; one that says so after those of audio."""
     may = "import os; os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))"
     if granted and subprocess.run([sys.executable, "-c", may], capture_output=True).returncode:
         pytest.skip("this root may not")
     done = subprocess.run(
-        [sys.executable, "-c", THREADS.format(before=before)], capture_output=True, text=True
+        [sys.executable, "-c", THREADS.format(before=before, least=5)],
+        capture_output=True,
+        text=True,
     )
-    assert done.stdout.split() == [str(granted), str(granted), "True", "False", "True"], done.stderr
+    expected = [str(granted), str(granted), "True", "True", "False", "True"]
+    assert done.stdout.split() == expected, done.stderr
