@@ -53,7 +53,8 @@ class Count:
         return Count(*(getattr(self, f.name) - getattr(other, f.name) for f in fields(self)))
 
     def __str__(self) -> str:
-        return f"{self.misses} of {self.blocks} blocks"
+        held = f", older masks in {self.held} of {self.hops} hops" if self.held else ""
+        return f"{self.misses} of {self.blocks} blocks{held}"
 
     @property
     def share(self) -> float:

@@ -156,11 +156,12 @@ def first_that_holds(
     limit: float,
     seconds: float,
     began: Callable[[Candidate, float], Callable[[float], object]],
+    ended: Callable[[Tried], object],
 ) -> list[Tried]:
     """Trials up to and with the first candidate that does not miss, if any is.
 
     `began` hears of each candidate and for how long it is to be played, and returns what hears of
-    the part that is done.
+    the part that is done; `ended` hears what came of it.
     """
     tried: list[Tried] = []
     for candidate in candidates:
@@ -168,6 +169,7 @@ def first_that_holds(
         tell = began(candidate, length)
         trial = try_out(candidate.play, candidate.copy, limit, length, TURN_S, tell)
         tried.append(Tried(candidate, trial))
+        ended(tried[-1])
         if trial.verdict != "misses":
             break
     return tried

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..runtime.denormals import FlushDenormals
 from ..runtime.session import HopSession, Trouble
 from .guard import HOLD_SECONDS, Guard
 from .rights import take_realtime
@@ -208,7 +209,8 @@ class _MaskMaker:
             self._session.step()
             self._session.reset()
         self._done += 1
-        with np.errstate(all="ignore"):  # a broken network must not print warnings
+        # A broken network must not print warnings.
+        with FlushDenormals(), np.errstate(all="ignore"):
             while (order := self._orders.get()) is not None:
                 if self._orders.qsize() < self._backlog:
                     began = time.perf_counter_ns()

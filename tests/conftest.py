@@ -43,6 +43,17 @@ CLASSES = {
 }
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Real sound servers run in real time: what fails with one is tried once more, and told (R).
+
+    A machine that is shared takes a driver without hardware away for longer than any test of what
+    happens within a second can allow. What is broken fails twice.
+    """
+    for item in items:
+        if any(item.get_closest_marker(name) for name in ("jack", "pipewire", "pulse")):
+            item.add_marker(pytest.mark.flaky(reruns=1))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def no_users_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
     """What programs keep for a user is kept for these tests instead (typer.get_app_dir)."""

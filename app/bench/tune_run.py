@@ -72,13 +72,13 @@ def try_out(candidates: Sequence[Candidate], misses: float, seconds: float) -> l
                 say(f"{candidate.name}: {candidate.latency}, in turns for {length:.0f} s")
             return moved
 
-        tried = first_that_holds(candidates, misses, seconds, began)
-    for each in tried:
-        say(
-            f"  {each.candidate.latency.ms:6.2f} ms  {each.candidate.name}: missed "
-            f"{each.trial.ours}, copying alone {each.trial.machine}: {each.trial.verdict}"
-        )
-    return tried
+        def ended(each: Tried) -> None:
+            say(
+                f"  {each.candidate.latency.ms:6.2f} ms  {each.candidate.name}: missed "
+                f"{each.trial.ours}, copying alone {each.trial.machine}: {each.trial.verdict}"
+            )
+
+        return first_that_holds(candidates, misses, seconds, began, ended)
 
 
 def failure(last: Tried) -> str:

@@ -58,6 +58,7 @@ def test_masks_may_be_held_now_and_then() -> None:
     counts = [Count(30_000, 0, 30_000, held) for held in (0, 300, 301)]
     assert [verdict(each, QUIET, 1e-4) for each in counts] == ["holds", "holds", "misses"]
     assert counts[2] - counts[1] == Count(0, 0, 0, 1)
+    assert str(counts[1]) == "0 of 30000 blocks, older masks in 300 of 30000 hops"
     assert counts[1] + counts[2] == Count(60_000, 0, 60_000, 601)
 
 

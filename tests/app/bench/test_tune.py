@@ -13,7 +13,13 @@ import pytest
 from soloist.app.bench import tune_run
 from soloist.benchmarks import tuning
 from soloist.benchmarks.misses import Count
-from soloist.benchmarks.tuning import Candidate, first_that_holds, on_no_device, seconds_for
+from soloist.benchmarks.tuning import (
+    Candidate,
+    Tried,
+    first_that_holds,
+    on_no_device,
+    seconds_for,
+)
 from soloist.runtime.bundle import Bundle
 from soloist.streaming.latency import Latency
 from soloist.streaming.live.plan import LivePlan
@@ -45,7 +51,9 @@ def test_the_first_that_does_not_miss_is_taken() -> None:
         return lambda _: None
 
     candidates = [candidate(32, 0.3), candidate(64, 0.002), candidate(128, 0.0)]
-    tried = first_that_holds(candidates, 0.01, 1.0, began)
+    told: list[Tried] = []
+    tried = first_that_holds(candidates, 0.01, 1.0, began, told.append)
+    assert told == tried
     assert [each.trial.verdict for each in tried] == ["misses", "holds"]
     assert [block for block, _ in heard] == [32, 64]
     assert tried[-1].json()["misses"] == 2
