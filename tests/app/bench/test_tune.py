@@ -93,7 +93,7 @@ def test_it_writes_a_preset_of_what_it_found(
     soloist: Run, toy: str, no_device: None, tmp_path: Path
 ) -> None:
     file = tmp_path / "quick.toml"
-    options = ["-m", toy, "-q", "dog", "--remove", "-b", "256", "--misses", "0.9", "--json"]
+    options = ["-m", toy, "-q", "dog", "--remove", "-b", "256", "--misses", "0.99", "--json"]
     run = soloist("tune", file, *options, "--seconds", "0.3", "--device", "cpu")
     assert run.code == 0, run.err
     assert "no audio device found: tuning the engine alone" in run.err
