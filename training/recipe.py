@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.data import Dataset
 
+from ..separators import load
 from .settings import Run
 
 Settings = TypeVar("Settings", bound=Run)
@@ -74,3 +75,23 @@ class Recipe(nn.Module, ABC, Generic[Settings]):
             network: the averaged one.
             facts: how it was trained; the curve of figures is under ``curve``.
         """
+
+
+def begin_with(network: nn.Module, path: Path, begun_anew: Sequence[str] = ()) -> None:
+    """Give a network the weights of a checkpoint of its own kind and sizes.
+
+    Args:
+        network: what learns.
+        path: the checkpoint.
+        begun_anew: beginnings of names of weights that the checkpoint need not have.
+
+    Raises:
+        ValueError: it is of another kind, or of other sizes.
+    """
+    own, given = network.state_dict(), load(path).network.state_dict()
+    sizes = {name: weights.shape for name, weights in given.items()}
+    new = own.keys() - given.keys()
+    fits = sizes == {name: own[name].shape for name in own.keys() - new}
+    if not fits or not all(name.startswith(tuple(begun_anew)) for name in new):
+        raise ValueError(f"start: {path} is not of this recipe or not of the sizes in [network]")
+    network.load_state_dict(given, strict=False)

@@ -76,6 +76,18 @@ def test_a_run_ends_as_a_checkpoint_that_separates(kind: str, sounds: Path) -> N
     assert not any("joint" in key for key in saved["recipe"])
 
 
+def test_weak_supervision_may_go_on_from_an_unsupervised_run(sounds: Path) -> None:
+    assert Trainer(made("unsupervised", sounds), sounds / "one", "cpu").fit()
+    recipe = made("weak", sounds, 'start = "one/checkpoint.pt"\n')
+    wanted, found = load(sounds / "one" / "checkpoint.pt").network, recipe.network.state_dict()
+    for name, weights in wanted.state_dict().items():
+        torch.testing.assert_close(found[name], weights, rtol=0, atol=0)
+    path = sounds / "run.toml"
+    path.write_text(path.read_text().replace("maps = 4", "maps = 5"))
+    with pytest.raises(ValueError, match="not of the sizes"):
+        RECIPES["weak"].make(read_settings(path, RECIPES["weak"].settings))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_all_that_learns_is_taught_and_the_joint_model_is_not(kind: str, sounds: Path) -> None:
     recipe = made(kind, sounds).train()

@@ -30,7 +30,7 @@ from ..development import Development, Samples
 from ..joint import Joint, Laion, Sentences, Texts, open_joint
 from ..mixture_list import Mixture
 from ..phrases import ENCODER
-from ..recipe import Batch, Heard, Recipe
+from ..recipe import Batch, Heard, Recipe, begin_with
 from ..settings import FilePath, Run, Table
 from ..trainer import write
 
@@ -76,6 +76,7 @@ class Weak(Run):
             LAION-CLAP the separator is told the token states and embeddings of texts, too.
         vocabulary: folder with that of roberta-base, for LAION-CLAP; by default from the hub.
         encoder: of sentences, where texts are not told by LAION-CLAP.
+        start: checkpoint whose weights the run begins with, of the same sizes.
     """
 
     rate: float = Field(default=1e-4, gt=0, lt=1)
@@ -86,6 +87,7 @@ class Weak(Run):
     clap: FilePath | None = None
     vocabulary: FilePath | None = None
     encoder: str = ENCODER
+    start: FilePath | None = None
 
     @model_validator(mode="after")
     def _leans(self) -> Weak:
@@ -120,6 +122,8 @@ class BiModalWords(Recipe[Weak]):
         self.examples = Captioned(clips, mixing, mixing.mixtures, self.front.clip, settings.seed)
         self.network = BiModal(config)
         nn.init.normal_(self.network.net_clap.fc.weight, 0.0, settings.network.gates)
+        if settings.start is not None:
+            begin_with(self.network, settings.start)
         for level in self.network.net_sound.levels():
             if level.attends:
                 level.attention.norm1.requires_grad_(False)  # stored, as published, and not used

@@ -19,7 +19,6 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from ...separators import load
 from ...separators.bertsep import BERT_MINI_SIZE, BERTSep
 from ...separators.clipsep import CLIP_SIZE, CLIPSep, CLIPSepNIT
 from ...separators.labelsep import LabelSep
@@ -33,7 +32,7 @@ from ..clipsep_losses import clipsep_loss, nit_loss, pit_loss
 from ..development import Development
 from ..mixture_list import Mixture
 from ..pairs import Mixing, Pairs, Queries, QueryTable
-from ..recipe import Batch, Heard, Recipe
+from ..recipe import Batch, Heard, Recipe, begin_with
 from ..settings import FilePath, Run, Table
 from ..trainer import write
 
@@ -103,7 +102,7 @@ class MixAndSeparate(Recipe[Family]):
         self.network = self._network(geometry)
         initialise(self.network, settings.network.gates)
         if settings.start is not None:
-            self._begin_with(settings.start)
+            begin_with(self.network, settings.start, self.begun_anew)
         self.table = QueryTable(clips, settings.queries, self.embedding)
         self.examples = Pairs(
             clips, self.table, settings.mixing, self.front.clip, settings.batch, settings.seed
@@ -115,17 +114,6 @@ class MixAndSeparate(Recipe[Family]):
 
     def _network(self, geometry: Geometry) -> LateFusion:
         return CLIPSep(geometry)
-
-    def _begin_with(self, path: Path) -> None:
-        own, given = self.network.state_dict(), load(path).network.state_dict()
-        sizes = {name: weights.shape for name, weights in given.items()}
-        new = own.keys() - given.keys()
-        fits = sizes == {name: own[name].shape for name in own.keys() - new}
-        if not fits or not all(name.startswith(self.begun_anew) for name in new):
-            raise ValueError(
-                f"start: {path} is not of this recipe or not of the sizes in [network]"
-            )
-        self.network.load_state_dict(given, strict=False)
 
     def forward(self, batch: Batch) -> Tensor:
         network = self.network
