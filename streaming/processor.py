@@ -147,8 +147,10 @@ class Processor:
                 f"found channels {channels}, max_block {max_block} and block {block}; each must be "
                 "at least 1, and block at most max_block"
             )
-        lasts = max_block / sample_rate * self.spec.sample_rate / self.spec.frames.hop
-        session = self._sessions.open(channels, realtime=realtime, hops=math.ceil(lasts) + 1)
+        # At a rate that is none, which is refused below, as at the lowest.
+        lasts = max_block * self.spec.sample_rate / max(1, sample_rate)
+        hops = math.ceil(lasts / self.spec.frames.hop) + 1
+        session = self._sessions.open(channels, realtime=realtime, hops=hops)
         self._counters = counters = Counters()
         engine = Engine(
             session, counters, self._refuge, negatives=self._negatives, linked=self._linked
