@@ -68,6 +68,8 @@ class Tried:
             "verdict": trial.verdict,
             "blocks": trial.ours.blocks,
             "misses": trial.ours.misses,
+            "hops": trial.ours.hops,
+            "held": trial.ours.held,
             "machine_blocks": trial.machine.blocks,
             "machine_misses": trial.machine.misses,
         }
@@ -281,7 +283,12 @@ def _paced(bundle: Bundle, plan: LivePlan, seconds: float) -> Count:
     rate = plan.sample_rate or bundle.spec.sample_rate
     processor.prepare(rate, plan.block_size, 1, block=plan.block_size, realtime=True)
     play_paced(processor, plan.block_size, rate, SETTLE_S)
+    counters = processor.counters
+    counters.clear()
     try:
-        return play_paced(processor, plan.block_size, rate, seconds)
+        played = play_paced(processor, plan.block_size, rate, seconds)
     finally:
         processor.release()
+    if plan.schedule == "trailing":
+        return replace(played, hops=counters.hops, held=counters.late)
+    return played

@@ -112,10 +112,10 @@ class Chain:
         `changes` are in the order of their frames.
         """
         frames, waiting = len(audio), 0
-        self._engine.begin_block()
         began = self._start_clock(frames, due_ns)
         for start in range(0, frames, self._max_block):
             end = min(frames, start + self._max_block)
+            self._engine.begin_block()
             clean = self._dry.clean(audio[start:end])
             stems = self._stems[:, : end - start]
             self._path.process(clean, stems.swapaxes(0, 1))
@@ -135,8 +135,8 @@ class Chain:
 
     def separate(self, audio: Samples, stems: Samples) -> None:
         """Only the path: `audio` (frames, channels), `stems` (stems, frames, channels)."""
-        self._engine.begin_block()
         for start in range(0, len(audio), self._max_block):
+            self._engine.begin_block()
             part = slice(start, start + self._max_block)
             self._path.process(self._dry.clean(audio[part]), stems[:, part].swapaxes(0, 1))
 

@@ -50,7 +50,7 @@ class SessionSource:
         self._conditioning = conditioning
         self._trailing = trailing
         self.current: HopSession | None = None
-        self._made_for: tuple[int, Pace, int] = (0, "wait", 0)
+        self._made_for: tuple[tuple[int, Pace], int] = ((0, "wait"), 0)  # and hops, at most
 
     @property
     def queries(self) -> int:
@@ -86,14 +86,15 @@ class SessionSource:
         """
         beside = self._trailing or self.spec.kind == "windowed"
         pace: Pace = "live" if realtime and beside else "wait"
-        wanted = (channels, pace, hops if self._trailing else 0)
+        made_for, most = self._made_for
         session = self.current
-        if session is None or wanted != self._made_for:
+        if session is None or made_for != (channels, pace) or (self._trailing and hops > most):
             self.close()
             session = self._make(channels, pace)
             if self._trailing:
                 session = TrailingSession(session, hops=hops, realtime=realtime)
-            self.current, self._made_for = session, wanted
+            self.current, self._made_for = session, ((channels, pace), hops)
+        self.wait(False)
         if self._conditioning is not None:
             session.set_conditioning(self._conditioning)
         return session

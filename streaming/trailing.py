@@ -82,10 +82,17 @@ class TrailingSession:
         self._asked: Floats | None = None
         self._masks = self._silence
         self._of = self._used = -1  # their hop; that of those used before
-        self._began = self._last = 0  # at which hop the block did; hops of the one before
+        self._began = self._last = 0  # at which hop the block did; hops that blocks have of late
         self._hops = hops
+        hop_s = session.spec.frames.hop / session.spec.sample_rate
+        self._oldest = round(HOLD_SECONDS / hop_s)
         self._maker = _MaskMaker(session, 2 * (hops + _SPARE), threaded=realtime)
-        weakref.finalize(self, self._maker.close)
+        weakref.finalize(self, self._maker.end)
+
+    @property
+    def threaded(self) -> bool:
+        """Whether the network has a thread of its own, and `step` waits for nothing."""
+        return self._maker.threaded
 
     @property
     def spent_ns(self) -> int:
@@ -96,18 +103,23 @@ class TrailingSession:
         """Take the newest masks for the hops to come. Audio thread; waits where it `waits`."""
         if self.waits:
             self._maker.finish()
-        self._last, self._began, newest = self._hop - self._began, self._hop, self._hop - 1
+        newest = self._hop - 1
+        # Hosts may cut blocks in pieces: the largest of late counts, and is forgotten by and by.
+        hops = self._hop - self._began
+        self._last = max(hops, self._last - hops)
+        self._began = self._hop
         found = self._maker.take()
         if newest < 0:
             return
-        if found.epoch != self._epoch or (found.hop < newest and found.hop <= self._used):
+        used = found.hop < newest and found.hop <= self._used
+        if found.epoch != self._epoch or used or newest - found.hop > self._oldest:
             self.trouble, self.behind = "late", 0
             return
         self._masks = self._maker.masks[found.buffer]
         self._of, self.trouble, self.behind = found.hop, found.trouble, newest - found.hop
 
     def step(self) -> None:
-        """Write `stems`, and hand `spectrum` over. Audio thread; waits for nothing."""
+        """Write `stems`, and hand `spectrum` over. Audio thread."""
         self._used = self._of
         if self.trouble is None:
             # Row by row: numpy multiplies arrays of other shapes by way of buffers.
@@ -195,11 +207,20 @@ class _MaskMaker:
         while thread is not None and self._done != self._posted and thread.is_alive():
             time.sleep(_POLL_S)
 
+    @property
+    def threaded(self) -> bool:
+        return self._thread is not None
+
+    def end(self) -> None:
+        """End the thread after the hop it is at. Any thread; it is not waited for."""
+        self._backlog = 0
+        self._orders.put(None)
+
     def close(self, limit_s: float = 2.0) -> bool:
-        """End the thread after the hop it is at; whether it ended within the limit."""
+        """The same, and whether it has ended within the limit."""
+        self.end()
         if self._thread is None:
             return True
-        self._orders.put(None)
         self._thread.join(limit_s)
         return not self._thread.is_alive()
 
@@ -219,7 +240,8 @@ class _MaskMaker:
                 self._done += 1
 
     def _make(self, order: _Order) -> None:
-        buffer = next(n for n in range(_BUFFERS) if n not in (self._found.buffer, self._taken))
+        kept = self._found.buffer, self._taken
+        buffer = next(number for number in range(_BUFFERS) if number not in kept)
         try:
             trouble = self._try(order, self.masks[buffer])
         except Exception:  # whatever a network may raise

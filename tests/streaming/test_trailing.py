@@ -272,6 +272,77 @@ def test_a_reset_forgets_all(
     assert np.abs(first).max() > 0.1
 
 
+def test_masks_that_come_too_late_are_not_heard(
+    spec: Spec, opened: Callable[..., Processor]
+) -> None:
+    """Once they are older than masks may be held, however new they are."""
+    session = Counting(spec)
+    processor = opened(session, fallback="silence")
+    steady, out = np.ones((HOP, 1), np.float32), np.zeros((HOP, 1), np.float32)
+    for _ in range(5):
+        processor.process(steady, out)
+        trailing_of(processor)._maker.finish()
+    gate, steps = session.keep(), session.steps
+    for _ in range(2 * (HOLD_HOPS + FADE_HOPS)):
+        processor.process(steady, out)
+    gate.release()
+    until(lambda: session.steps == steps + 1)
+    time.sleep(0.01)
+    for _ in range(5):
+        processor.process(steady, out)
+        assert not out.any()
+    gate.release(1000)
+    trailing_of(processor)._maker.finish()
+    for _ in range(5):
+        processor.process(steady, out)
+        trailing_of(processor)._maker.finish()
+    assert out[-1, 0] > 0.1
+
+
+def test_blocks_larger_than_promised_go_through_in_pieces(
+    spec: Spec, noise: Callable[..., Audio]
+) -> None:
+    """Each under the masks of the piece before."""
+    audio = noise(64 * HOP, 1)
+    found, expected = np.zeros_like(audio), np.zeros_like(audio)
+    for out, size in ((found, len(audio)), (expected, 2 * HOP)):
+        processor = Processor(Counting(spec), trailing=True)
+        processor.prepare(RATE, 2 * HOP, 1, realtime=True)
+        processor.set_realtime(False)
+        for start in range(0, len(audio), size):
+            piece = slice(start, start + size)
+            processor.process(audio[piece], out[piece])
+        processor.release()
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_pieces_of_a_block_in_a_row_are_all_computed(
+    spec: Spec, opened: Callable[..., Processor]
+) -> None:
+    session = Counting(spec)
+    processor = opened(session, block=0)
+    gate, steps = session.keep(), session.steps
+    for size in (6 * HOP, HOP, HOP // 4, HOP // 4, HOP // 2):
+        block = np.ones((size, 1), np.float32)
+        processor.process(block, block)
+    gate.release(100)
+    trailing_of(processor)._maker.finish()
+    assert session.steps - steps == 8
+
+
+def test_prepared_anew_it_no_longer_waits(spec: Spec) -> None:
+    processor = Processor(Counting(spec), trailing=True)
+    processor.prepare(RATE, 64 * HOP, 1, realtime=True)
+    first = trailing_of(processor)
+    processor.set_realtime(False)
+    assert first.waits
+    processor.prepare(RATE, 32 * HOP, 1, realtime=True)
+    assert trailing_of(processor) is first  # what has room for more has room for less
+    assert not trailing_of(processor).waits
+    processor.release()
+    assert first.close()  # it has ended
+
+
 def test_of_a_long_backlog_the_oldest_are_left_out(
     spec: Spec, opened: Callable[..., Processor]
 ) -> None:
