@@ -140,7 +140,7 @@ class Processor:
         `sample_rate` is the host's, in Hertz. At another rate than the model's, resampling adds
         about 40 samples of the lower one (0.9 ms at 44.1 kHz), and what is above the bands that
         both can carry is in the residual, not in the stems. `ValueError` for rates more than 256
-        times apart, or more than 128 channels of stems to resample.
+        times apart, or more than 128 channels of stems to resample; it is then prepared no more.
         """
         if channels < 1 or max_block < 1 or (block is not None and not 1 <= block <= max_block):
             raise ValueError(
@@ -150,6 +150,7 @@ class Processor:
         # At a rate that is none, which is refused below, as at the lowest.
         lasts = max_block * self.spec.sample_rate / max(1, sample_rate)
         hops = math.ceil(lasts / self.spec.frames.hop) + 1
+        self._chain = None  # its session may end here
         session = self._sessions.open(channels, realtime=realtime, hops=hops)
         self._counters = counters = Counters()
         engine = Engine(

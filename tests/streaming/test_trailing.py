@@ -343,6 +343,17 @@ def test_prepared_anew_it_no_longer_waits(spec: Spec) -> None:
     assert first.close()  # it has ended
 
 
+def test_where_it_cannot_be_prepared_it_is_not(spec: Spec) -> None:
+    """Else it would go on with a network whose thread has ended."""
+    processor = Processor(Counting(spec), trailing=True)
+    processor.prepare(RATE, HOP, 1, realtime=True)
+    with pytest.raises(ValueError, match="found sample rates"):
+        processor.prepare(0, HOP, 1, realtime=True)
+    with pytest.raises(ValueError, match="before prepare"):
+        processor.process(np.zeros((HOP, 1), np.float32), np.zeros((HOP, 1), np.float32))
+    processor.release()
+
+
 def test_of_a_long_backlog_the_oldest_are_left_out(
     spec: Spec, opened: Callable[..., Processor]
 ) -> None:
