@@ -40,6 +40,7 @@ class Counting(PassThroughSession):
         self.bad = bad or {}
         self.number = self.resets = self.steps = 0
         self.allowed: threading.Semaphore | None = None
+        self.stuck = threading.Event()
 
     def keep(self) -> threading.Semaphore:
         """From now on each step needs one of what is returned."""
@@ -47,7 +48,9 @@ class Counting(PassThroughSession):
         return self.allowed
 
     def step(self) -> None:
-        assert self.allowed is None or self.allowed.acquire(timeout=LIMIT_S)
+        if self.allowed is not None:
+            self.stuck.set()
+            assert self.allowed.acquire(timeout=LIMIT_S)
         level = self.bad.get(self.steps, share(self.number))
         self.steps += 1
         self.number += 1
@@ -112,9 +115,12 @@ def trailing_of(processor: Processor) -> TrailingSession:
     return session
 
 
-def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + LIMIT_S
-    while not holds():
+def give_one(gate: threading.Semaphore, processor: Processor) -> None:
+    """Let a network that is kept do one hop, and wait for what it makes of it."""
+    maker = trailing_of(processor)._maker
+    before, deadline = maker._found, time.monotonic() + LIMIT_S
+    gate.release()
+    while maker._found is before:
         assert time.monotonic() < deadline
         time.sleep(0.001)
 
@@ -165,15 +171,14 @@ def test_nothing_is_waited_for_and_older_masks_are_heard(
     assert processor.counters.late == 0
     gate = session.keep()
     play()  # its masks will not come
+    assert session.stuck.wait(LIMIT_S)
     for number in range(1, 8):  # all under the masks of the hop before
         heard = play()
         assert processor.counters.late == number
     assert heard == pytest.approx(share(played - 1), abs=1e-3)
     # The network goes on hop by hop: its masks are new, though older than they should be.
-    for steps in range(played + 1, played + 4):
-        gate.release()
-        until(lambda: session.steps == steps)  # noqa: B023
-        time.sleep(0.01)
+    for _ in range(3):
+        give_one(gate, processor)
         for _ in range(4):  # the overlap, and the last of a hop
             heard = play()
         assert heard == pytest.approx(share(session.number - 1), abs=1e-3)
@@ -201,16 +206,18 @@ def test_masks_that_do_not_come_fade(
     for _ in range(HOLD_HOPS + FADE_HOPS + 20):
         processor.process(steady, out)
         heard.append(out.copy())
+        assert session.stuck.wait(LIMIT_S)  # at the first of them
     found = np.concatenate(heard)[4 * HOP :, 0]
     assert np.abs(found[: (HOLD_HOPS - 10) * HOP] - share(9)).max() < 1e-3
     assert np.abs(found[-10 * HOP :] - level).max() < 1e-6
     assert np.abs(np.diff(found)).max() < 0.01
     resets = session.resets
     gate.release(10**4)
-    until(lambda: session.resets == resets + 1)
+    trailing_of(processor)._maker.finish()
+    assert session.resets == resets + 1
     for _ in range(20):
         processor.process(steady, out)
-        time.sleep(0.002)
+        trailing_of(processor)._maker.finish()
     assert 0.1 < out[-1, 0] < 0.95
 
 
@@ -285,9 +292,9 @@ def test_masks_that_come_too_late_are_not_heard(
     gate, steps = session.keep(), session.steps
     for _ in range(2 * (HOLD_HOPS + FADE_HOPS)):
         processor.process(steady, out)
-    gate.release()
-    until(lambda: session.steps == steps + 1)
-    time.sleep(0.01)
+        assert session.stuck.wait(LIMIT_S)  # at the first of them
+    give_one(gate, processor)
+    assert session.steps == steps + 1
     for _ in range(5):
         processor.process(steady, out)
         assert not out.any()
@@ -321,10 +328,12 @@ def test_pieces_of_a_block_in_a_row_are_all_computed(
 ) -> None:
     session = Counting(spec)
     processor = opened(session, block=0)
+    trailing_of(processor)._maker.finish()  # with the warm-up
     gate, steps = session.keep(), session.steps
     for size in (6 * HOP, HOP, HOP // 4, HOP // 4, HOP // 2):
         block = np.ones((size, 1), np.float32)
         processor.process(block, block)
+        assert session.stuck.wait(LIMIT_S)  # at the first of them
     gate.release(100)
     trailing_of(processor)._maker.finish()
     assert session.steps - steps == 8
@@ -366,6 +375,7 @@ def test_of_a_long_backlog_the_oldest_are_left_out(
     gate, before = session.keep(), session.steps
     for _ in range(100):
         processor.process(block, block.copy())
+        assert session.stuck.wait(LIMIT_S)  # at the first of them
     gate.release(1000)
     trailing_of(processor)._maker.finish()
     # The one it was at, and of the rest those that a block and a little more have.
