@@ -161,6 +161,7 @@ def live(
         title = f"{bundle.spec.name}, {task}"
         title += f", at {', '.join(map(GAIN.text, gain))}" if gain else ""
         title += "" if rest is None else f", rest {GAIN.text(rest)}"
+        title += "" if schedule == "inline" else f", schedule {schedule}"
         desk = Desk(asked.words, plan, process.set)
         view: View
         if as_json:
