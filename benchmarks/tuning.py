@@ -14,7 +14,6 @@ from ..streaming.latency import Latency
 from ..streaming.live.jack_graph import jack_module, open_client
 from ..streaming.live.plan import LivePlan
 from ..streaming.live.report import Report
-from ..streaming.processor import Processor
 from .misses import Count, Trial, blocks_needed, try_out
 from .turns import SETTLE_S, copy_live, copy_paced, play_live, play_paced
 
@@ -121,14 +120,13 @@ def on_devices(
 
 def on_no_device(plan: LivePlan, threads: Sequence[int]) -> list[Candidate]:
     """The same for blocks that come to the engine at their pace."""
-    bundle = Bundle.open(plan.model)
-    rate = plan.sample_rate or bundle.spec.sample_rate
+    rate = plan.sample_rate or Bundle.open(plan.model).spec.sample_rate
     blocks = (plan.block_size,) if plan.block_size else BLOCKS
     found = []
     plans = _windowed(replace(plan, sample_rate=rate))
     for variant in _with_threads([*plans, *_trailing(plans)], threads):
         for block in blocks:
-            processor = _processor(bundle, variant)
+            processor = variant.processor()
             try:
                 processor.prepare(rate, block, 1, block=block, realtime=True)
             except TooSlowError:
@@ -141,7 +139,7 @@ def on_no_device(plan: LivePlan, threads: Sequence[int]) -> list[Candidate]:
                     sized,
                     delay,
                     block,
-                    partial(_paced, bundle, sized),
+                    partial(_paced, sized),
                     partial(copy_paced, block, rate),
                 )
             )
@@ -262,25 +260,9 @@ def _windowed(plan: LivePlan) -> list[LivePlan]:
     ]
 
 
-def _processor(bundle: Bundle, plan: LivePlan) -> Processor:
-    return Processor(
-        bundle,
-        mode=plan.mode,
-        linked=plan.linked,
-        device=plan.device,
-        threads=plan.threads,
-        conditioning=plan.conditioning,
-        negatives=plan.negatives,
-        advance=plan.advance,
-        lookahead=plan.lookahead,
-        budget=plan.budget,
-        trailing=plan.schedule == "trailing",
-    )
-
-
-def _paced(bundle: Bundle, plan: LivePlan, seconds: float) -> Count:
-    processor = _processor(bundle, plan)
-    rate = plan.sample_rate or bundle.spec.sample_rate
+def _paced(plan: LivePlan, seconds: float) -> Count:
+    processor = plan.processor()
+    rate = plan.sample_rate or processor.sample_rate
     processor.prepare(rate, plan.block_size, 1, block=plan.block_size, realtime=True)
     play_paced(processor, plan.block_size, rate, SETTLE_S)
     counters = processor.counters
