@@ -2,7 +2,7 @@
 
 - `processor`: blocks of any size in and out, with the life-cycle of a plug-in
 - `engine`: one hop; `stft`, `guard`, `glide`: its parts; `adapter`, `ring`: from blocks to hops
-- `trailing`: the network beside the audio thread; `rights`: what the system allows such threads
+- `trailing`: the network beside the audio thread; `orders`, `rights`: threads of that kind
 - `windowed`, `windows`, `blocks`, `pace`: offline separators, hop by hop
 - `rates`, `rate_plan`, `resampling`: the same for a host at another rate than the model's
 - `mixer`, `settings`, `parameters`, `limiter`: what a person can turn

@@ -54,10 +54,11 @@ class Engine:
         self._session = session
         self._blocks = session if isinstance(session, BlockSession) else None
         self._trailing = session if isinstance(session, TrailingSession) else None
+        self._beside = self._blocks or self._trailing
         # What computes on a thread of its own is never left out.
-        trailing = self._trailing
-        own = trailing.threaded if trailing is not None else self._blocks is not None
-        self._leaves_out = not own
+        self._leaves_out = self._beside is None or (
+            self._trailing is not None and not self._trailing.threaded
+        )
         self._counters = counters
         self._refuge = refuge
         self._spectrum = session.spectrum.view(np.complex64)[..., 0]
@@ -118,7 +119,7 @@ class Engine:
 
     def _advance(self) -> Trouble | None:
         """Let the session take its step; what is wrong with the stems, if anything."""
-        session, blocks, trailing = self._session, self._blocks, self._trailing
+        session, blocks = self._session, self._blocks
         if self._leaves_out and self.deadline_ns and time.perf_counter_ns() > self.deadline_ns:
             return "late"
         try:
@@ -126,12 +127,10 @@ class Engine:
             if blocks is not None:
                 blocks.hear(self._stft.newest)
             session.step()
-            if blocks is not None and blocks.trouble:
-                return blocks.trouble
-            if trailing is not None:
-                if trailing.trouble:
-                    return trailing.trouble
-                self._counters.late += trailing.behind > 0
+            if self._beside is not None and self._beside.trouble:
+                return self._beside.trouble
+            if self._trailing is not None:
+                self._counters.late += self._trailing.behind > 0
             return self._guard.inspect()
         except Exception:  # whatever a network may raise, it must not reach the callback
             return "error"
@@ -150,7 +149,7 @@ class Engine:
             counters.errors += fault == "error"
             counters.absurd += fault == "absurd"
         # A window remembers nothing of the one before; what trails forgets by itself.
-        if forgets and self._blocks is None and self._trailing is None:
+        if forgets and self._beside is None:
             with contextlib.suppress(Exception):
                 self._session.reset()
         refuge = self._refuge()

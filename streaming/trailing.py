@@ -6,10 +6,8 @@ running for a moment masks are a hop older, not a block lost.
 """
 
 import contextlib
-import threading
 import time
 import weakref
-from queue import SimpleQueue
 from typing import NamedTuple
 
 import numpy as np
@@ -18,12 +16,11 @@ from numpy.typing import NDArray
 from ..runtime.denormals import FlushDenormals
 from ..runtime.session import HopSession, Trouble
 from .guard import HOLD_SECONDS, Guard
+from .orders import OrderThread
 from .rights import take_realtime
 
 Floats = NDArray[np.float32]
 
-# How long whoever waits for the network sleeps between two looks.
-_POLL_S = 1e-4
 # One is used, one is ready, one is being written.
 _BUFFERS = 3
 # Hops that may be waiting for the network beside those of a block.
@@ -84,25 +81,27 @@ class TrailingSession:
         self._of = self._used = -1  # their hop; that of those used before
         self._began = self._last = 0  # at which hop the block did; hops that blocks have of late
         self._hops = hops
-        hop_s = session.spec.frames.hop / session.spec.sample_rate
-        self._oldest = round(HOLD_SECONDS / hop_s)
-        self._maker = _MaskMaker(session, 2 * (hops + _SPARE), threaded=realtime)
-        weakref.finalize(self, self._maker.end)
+        depth = 2 * (hops + _SPARE)
+        self._maker = _MaskMaker(session, depth)
+        self._thread: _MaskThread | None = None
+        if realtime:
+            self._thread = _MaskThread(self._maker, depth)
+            weakref.finalize(self, self._thread.end)
 
     @property
     def threaded(self) -> bool:
         """Whether the network has a thread of its own, and `step` waits for nothing."""
-        return self._maker.threaded
+        return self._thread is not None
 
     @property
     def spent_ns(self) -> int:
         """For how long the network has computed so far. Any thread."""
-        return self._maker.spent_ns
+        return 0 if self._thread is None else self._thread.spent_ns
 
     def begin_block(self) -> None:
         """Take the newest masks for the hops to come. Audio thread; waits where it `waits`."""
-        if self.waits:
-            self._maker.finish()
+        if self.waits and self._thread is not None:
+            self._thread.finish()
         newest = self._hop - 1
         # Hosts may cut blocks in pieces: the largest of late counts, and is forgotten by and by.
         hops = self._hop - self._began
@@ -112,7 +111,7 @@ class TrailingSession:
         if newest < 0:
             return
         used = found.hop < newest and found.hop <= self._used
-        if found.epoch != self._epoch or used or newest - found.hop > self._oldest:
+        if found.epoch != self._epoch or used or newest - found.hop > self._maker.holds:
             self.trouble, self.behind = "late", 0
             return
         self._masks = self._maker.masks[found.buffer]
@@ -127,9 +126,14 @@ class TrailingSession:
                 for stem, mask in zip(stems, masks, strict=True):
                     np.multiply(mask, mixture, out=stem)
         self._hop += 1
-        hops = self._hops if self.waits else max(self._last, self._hop - self._began)
         order = _Order(self._epoch, self._hop - 1, self._asked)
-        self._maker.post(order, self.spectrum, hops + _SPARE)
+        self._maker.put(order, self.spectrum)
+        if self._thread is None:
+            self._maker.make(order)
+            return
+        hops = self._hops if self.waits else max(self._last, self._hop - self._began)
+        self._thread.backlog = hops + _SPARE
+        self._thread.post(order)
 
     def reset(self) -> None:
         """Forget the stream; queries stay. Audio thread, between steps."""
@@ -152,45 +156,31 @@ class TrailingSession:
 
     def close(self, limit_s: float = 2.0) -> bool:
         """End the thread; whether it has ended within the limit. Control thread, not playing."""
-        return self._maker.close(limit_s)
+        return self._thread is None or self._thread.close(limit_s)
 
 
 class _MaskMaker:
     """Runs a session on spectra in the order in which they come, and keeps the newest masks.
 
-    `threaded`: on a thread of its own, which goes before ordinary ones where permitted.
+    `depth` is for how many hops their spectra are kept.
     """
 
-    def __init__(self, session: HopSession, depth: int, *, threaded: bool) -> None:
-        self._session = session
+    def __init__(self, session: HopSession, depth: int) -> None:
+        self._session, self._depth = session, depth
         frames = session.spec.frames
         hop_s = frames.hop / session.spec.sample_rate
         self._stems = session.stems.view(np.complex64)[..., 0]
         self._guard = Guard(session.mixture.view(np.complex64)[..., 0], self._stems, hop_s)
-        self._forgets = round(HOLD_SECONDS / hop_s)
-        self._depth = self._backlog = depth
+        self.holds = round(HOLD_SECONDS / hop_s)  # hops for which masks are not too old
         self._spectra = [np.zeros_like(session.spectrum) for _ in range(depth)]
         self.masks = [np.zeros_like(self._stems) for _ in range(_BUFFERS)]
         self._found, self._taken = _Found(-1, -1, 0, None), 0
-        self._orders: SimpleQueue[_Order | None] = SimpleQueue()  # its `put` takes no lock
-        self._posted, self._done = 1, 0  # the first is to warm up
-        self.spent_ns = 0
         self._epoch = self._hop = -1  # of the step before
         self._conditioning: Floats | None = None
-        self._thread: threading.Thread | None = None
-        if threaded:
-            self._thread = threading.Thread(target=self._work, name="soloist-masks", daemon=True)
-            self._thread.start()
 
-    def post(self, order: _Order, spectrum: Floats, backlog: int) -> None:
-        """Hand over a hop. Of more than so many that wait the oldest are left out. Audio thread."""
+    def put(self, order: _Order, spectrum: Floats) -> None:
+        """Lay the spectrum of an order where `make` finds it. Audio thread."""
         np.copyto(self._spectra[order.hop % self._depth], spectrum)
-        if self._thread is None:
-            self._make(order)
-            return
-        self._backlog = backlog
-        self._posted += 1
-        self._orders.put(order)
 
     def take(self) -> _Found:
         """The newest masks, which stay as they are until this is called again. Audio thread."""
@@ -201,45 +191,14 @@ class _MaskMaker:
             if self._found is found:
                 return found
 
-    def finish(self) -> None:
-        """Wait until nothing is left to do. Audio thread, where it may wait."""
-        thread = self._thread
-        while thread is not None and self._done != self._posted and thread.is_alive():
-            time.sleep(_POLL_S)
-
-    @property
-    def threaded(self) -> bool:
-        return self._thread is not None
-
-    def end(self) -> None:
-        """End the thread after the hop it is at. Any thread; it is not waited for."""
-        self._backlog = 0
-        self._orders.put(None)
-
-    def close(self, limit_s: float = 2.0) -> bool:
-        """The same, and whether it has ended within the limit."""
-        self.end()
-        if self._thread is None:
-            return True
-        self._thread.join(limit_s)
-        return not self._thread.is_alive()
-
-    def _work(self) -> None:
-        take_realtime(after_audio=True)
+    def warm_up(self) -> None:
+        """Let the first hop on this thread take no longer than others; raises nothing."""
         with contextlib.suppress(Exception):  # what is broken shows again with the first hop
             self._session.step()
             self._session.reset()
-        self._done += 1
-        # A broken network must not print warnings.
-        with FlushDenormals(), np.errstate(all="ignore"):
-            while (order := self._orders.get()) is not None:
-                if self._orders.qsize() < self._backlog:
-                    began = time.perf_counter_ns()
-                    self._make(order)
-                    self.spent_ns += time.perf_counter_ns() - began
-                self._done += 1
 
-    def _make(self, order: _Order) -> None:
+    def make(self, order: _Order) -> None:
+        """Make the masks of a hop; raises nothing, trouble is in what `take` gives."""
         kept = self._found.buffer, self._taken
         buffer = next(number for number in range(_BUFFERS) if number not in kept)
         try:
@@ -253,7 +212,7 @@ class _MaskMaker:
 
     def _try(self, order: _Order, masks: NDArray[np.complex64]) -> Trouble | None:
         session = self._session
-        if order.epoch != self._epoch or order.hop - self._hop > self._forgets:
+        if order.epoch != self._epoch or order.hop - self._hop > self.holds:
             session.reset()
         self._epoch, self._hop = order.epoch, order.hop
         asked = order.conditioning
@@ -266,6 +225,36 @@ class _MaskMaker:
         if trouble is None:
             self._guard.find_masks(masks)
         return trouble
+
+
+class _MaskThread(OrderThread[_Order]):
+    """Makes masks on one thread, which goes before ordinary ones where permitted.
+
+    Of more orders than the `backlog` that wait, the oldest are left out.
+    """
+
+    def __init__(self, maker: _MaskMaker, backlog: int) -> None:
+        self._maker = maker
+        self.backlog = backlog
+        self.spent_ns = 0
+        super().__init__("soloist-masks")
+
+    def end(self) -> None:
+        self.backlog = 0  # what waits is left out
+        super().end()
+
+    def _work(self) -> None:
+        take_realtime(after_audio=True)
+        self._maker.warm_up()
+        self._done += 1
+        # A broken network must not print warnings.
+        with FlushDenormals(), np.errstate(all="ignore"):
+            while (order := self._orders.get()) is not None:
+                if self._orders.qsize() < self.backlog:
+                    began = time.perf_counter_ns()
+                    self._maker.make(order)
+                    self.spent_ns += time.perf_counter_ns() - began
+                self._done += 1
 
 
 def _pairs_of(

@@ -6,10 +6,7 @@ direction, is one object at a time whose reference is replaced in a single step.
 """
 
 import contextlib
-import threading
-import time
 from dataclasses import dataclass
-from queue import SimpleQueue
 from typing import NamedTuple
 
 import numpy as np
@@ -19,11 +16,9 @@ from ..runtime.network import MaskNetwork
 from ..runtime.schedule import Schedule
 from ..runtime.session import Trouble
 from .blocks import BlockTransform, History
+from .orders import OrderThread
 
 Floats = NDArray[np.float32]
-
-# How long whoever waits for a window sleeps between two looks.
-_POLL_S = 1e-4
 
 
 class Order(NamedTuple):
@@ -127,38 +122,13 @@ class WindowMaker:
         return None
 
 
-class WindowThread:
-    """Makes windows on one thread, in the time that the schedule leaves.
-
-    The audio thread posts orders to a `SimpleQueue`, whose `put` takes no lock and wakes the thread
-    without waiting for it (`Event` and `Condition` share a lock with the thread they wake, and the
-    audio thread would wait for it whenever the other was interrupted while it held it).
-    """
+class WindowThread(OrderThread[Order]):
+    """Makes windows on one thread, in the time that the schedule leaves."""
 
     def __init__(self, maker: WindowMaker, clock: Clock, budget: int) -> None:
         self._maker, self._clock, self._budget = maker, clock, budget
-        self._orders: SimpleQueue[Order | None] = SimpleQueue()
         self._usual = 0  # hops that windows took which came in time
-        # Orders: the audio thread's count, and the thread's. The first is to warm up.
-        self._posted, self._done = 1, 0
-        self._thread = threading.Thread(target=self._work, name="soloist-windows", daemon=True)
-        self._thread.start()
-
-    def post(self, order: Order) -> None:
-        """Order a window. Audio thread."""
-        self._posted += 1
-        self._orders.put(order)
-
-    def finish(self) -> None:
-        """Wait until nothing is left of what was ordered. Audio thread, where it may wait."""
-        while self._done != self._posted and self._thread.is_alive():
-            time.sleep(_POLL_S)
-
-    def close(self, limit_s: float = 2.0) -> bool:
-        """End the thread after the window it is making; whether it ended within the limit."""
-        self._orders.put(None)
-        self._thread.join(limit_s)
-        return not self._thread.is_alive()
+        super().__init__("soloist-windows")
 
     def _work(self) -> None:
         self._maker.warm_up()

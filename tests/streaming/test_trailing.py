@@ -115,6 +115,20 @@ def trailing_of(processor: Processor) -> TrailingSession:
     return session
 
 
+def finish(processor: Processor) -> None:
+    """Let the network do all that it has been handed."""
+    thread = trailing_of(processor)._thread
+    assert thread is not None
+    thread.finish()
+
+
+def keep_up(processor: Processor, block: Audio, out: Audio, blocks: int) -> None:
+    """Play a block so often, each when the network has done the one before."""
+    for _ in range(blocks):
+        processor.process(block, out)
+        finish(processor)
+
+
 def give_one(gate: threading.Semaphore, processor: Processor) -> None:
     """Let a network that is kept do one hop, and wait for what it makes of it."""
     maker = trailing_of(processor)._maker
@@ -167,7 +181,7 @@ def test_nothing_is_waited_for_and_older_masks_are_heard(
     played = 20
     for _ in range(played):
         play()
-        trailing_of(processor)._maker.finish()
+        finish(processor)
     assert processor.counters.late == 0
     gate = session.keep()
     play()  # its masks will not come
@@ -184,7 +198,7 @@ def test_nothing_is_waited_for_and_older_masks_are_heard(
         assert heard == pytest.approx(share(session.number - 1), abs=1e-3)
     assert processor.counters.late == 7 + 3 * 4
     gate.release(1000)
-    trailing_of(processor)._maker.finish()
+    finish(processor)
     play()
     assert processor.counters.late == 7 + 3 * 4
     assert processor.counters.faults == 0
@@ -198,9 +212,7 @@ def test_masks_that_do_not_come_fade(
     session = Counting(spec)
     processor = opened(session, fallback=fallback)
     steady, out = np.ones((HOP, 1), np.float32), np.zeros((HOP, 1), np.float32)
-    for _ in range(10):
-        processor.process(steady, out)
-        trailing_of(processor)._maker.finish()
+    keep_up(processor, steady, out, 10)
     gate = session.keep()
     heard = []
     for _ in range(HOLD_HOPS + FADE_HOPS + 20):
@@ -213,11 +225,9 @@ def test_masks_that_do_not_come_fade(
     assert np.abs(np.diff(found)).max() < 0.01
     resets = session.resets
     gate.release(10**4)
-    trailing_of(processor)._maker.finish()
+    finish(processor)
     assert session.resets == resets + 1
-    for _ in range(20):
-        processor.process(steady, out)
-        trailing_of(processor)._maker.finish()
+    keep_up(processor, steady, out, 20)
     assert 0.1 < out[-1, 0] < 0.95
 
 
@@ -234,7 +244,7 @@ def test_a_network_that_fails_is_held_and_begins_anew(
     for number in range(40):
         processor.process(steady, out)
         heard.append(out.copy())
-        trailing_of(processor)._maker.finish()
+        finish(processor)
         if number == 9:
             resets = session.resets
     found = np.concatenate(heard)
@@ -286,9 +296,7 @@ def test_masks_that_come_too_late_are_not_heard(
     session = Counting(spec)
     processor = opened(session, fallback="silence")
     steady, out = np.ones((HOP, 1), np.float32), np.zeros((HOP, 1), np.float32)
-    for _ in range(5):
-        processor.process(steady, out)
-        trailing_of(processor)._maker.finish()
+    keep_up(processor, steady, out, 5)
     gate, steps = session.keep(), session.steps
     for _ in range(2 * (HOLD_HOPS + FADE_HOPS)):
         processor.process(steady, out)
@@ -299,10 +307,8 @@ def test_masks_that_come_too_late_are_not_heard(
         processor.process(steady, out)
         assert not out.any()
     gate.release(1000)
-    trailing_of(processor)._maker.finish()
-    for _ in range(5):
-        processor.process(steady, out)
-        trailing_of(processor)._maker.finish()
+    finish(processor)
+    keep_up(processor, steady, out, 5)
     assert out[-1, 0] > 0.1
 
 
@@ -328,14 +334,14 @@ def test_pieces_of_a_block_in_a_row_are_all_computed(
 ) -> None:
     session = Counting(spec)
     processor = opened(session, block=0)
-    trailing_of(processor)._maker.finish()  # with the warm-up
+    finish(processor)  # with the warm-up
     gate, steps = session.keep(), session.steps
     for size in (6 * HOP, HOP, HOP // 4, HOP // 4, HOP // 2):
         block = np.ones((size, 1), np.float32)
         processor.process(block, block)
         assert session.stuck.wait(LIMIT_S)  # at the first of them
     gate.release(100)
-    trailing_of(processor)._maker.finish()
+    finish(processor)
     assert session.steps - steps == 8
 
 
@@ -369,15 +375,13 @@ def test_of_a_long_backlog_the_oldest_are_left_out(
     session = Counting(spec)
     processor = opened(session)
     block = np.ones((HOP, 1), np.float32)
-    for _ in range(5):
-        processor.process(block, block.copy())
-        trailing_of(processor)._maker.finish()
+    keep_up(processor, block, block.copy(), 5)
     gate, before = session.keep(), session.steps
     for _ in range(100):
         processor.process(block, block.copy())
         assert session.stuck.wait(LIMIT_S)  # at the first of them
     gate.release(1000)
-    trailing_of(processor)._maker.finish()
+    finish(processor)
     # The one it was at, and of the rest those that a block and a little more have.
     assert session.steps - before == 1 + 3
 

@@ -1,0 +1,54 @@
+"""A thread beside the audio thread, which works off what that one orders."""
+
+import threading
+import time
+from abc import ABC, abstractmethod
+from queue import SimpleQueue
+from typing import Generic, TypeVar
+
+Order = TypeVar("Order")
+
+# How long whoever waits for the thread sleeps between two looks.
+_POLL_S = 1e-4
+
+
+class OrderThread(ABC, Generic[Order]):
+    """Takes orders until there is None, and counts those that are done.
+
+    The audio thread posts to a `SimpleQueue`, whose `put` takes no lock and wakes the thread
+    without waiting for it (`Event` and `Condition` share a lock with the thread they wake, and the
+    audio thread would wait for it whenever the other was interrupted while it held it).
+
+    It starts here, so that whoever derives from this has all that it works with before.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._orders: SimpleQueue[Order | None] = SimpleQueue()
+        # Orders: the audio thread's count, and the thread's. The first is to warm up.
+        self._posted, self._done = 1, 0
+        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
+        self._thread.start()
+
+    @abstractmethod
+    def _work(self) -> None:
+        """Warm up, then take what is ordered, adding to `_done`; ends at None. The thread."""
+
+    def post(self, order: Order) -> None:
+        """Order something. Audio thread."""
+        self._posted += 1
+        self._orders.put(order)
+
+    def finish(self) -> None:
+        """Wait until nothing is left of what was ordered. Audio thread, where it may wait."""
+        while self._done != self._posted and self._thread.is_alive():
+            time.sleep(_POLL_S)
+
+    def end(self) -> None:
+        """Let the thread end after what it is at. Any thread; it is not waited for."""
+        self._orders.put(None)
+
+    def close(self, limit_s: float = 2.0) -> bool:
+        """The same, and whether it has ended within the limit. Control thread."""
+        self.end()
+        self._thread.join(limit_s)
+        return not self._thread.is_alive()
