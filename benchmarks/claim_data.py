@@ -32,7 +32,12 @@ class SmallSet:
 
 
 def write_small_set(
-    manifest: Path, folder: Path, noise: Sequence[str] = (), classes: Sequence[str] = ()
+    manifest: Path,
+    folder: Path,
+    noise: Sequence[str] = (),
+    classes: Sequence[str] = (),
+    places: Sequence[Sequence[str]] = (),
+    each: int = 1,
 ) -> SmallSet:
     """Writes a manifest of one class a category, and a list of mixtures of its clips to test on.
 
@@ -46,6 +51,8 @@ def write_small_set(
         folder: for the two files, made if it is not there.
         noise: classes among them that nobody asks for: each mixture holds a clip of one besides.
         classes: those to take.
+        places: groups of these classes; only classes of one group then meet in a mixture.
+        each: mixtures of each pair of classes, the two in either order.
 
     Raises:
         ValueError: the manifest cannot be read, lacks columns, or has too few classes.
@@ -70,7 +77,9 @@ def write_small_set(
         writer = csv.DictWriter(file, _NEEDED, extrasaction="ignore")
         writer.writeheader()
         writer.writerows(chosen)
-    mixtures = list(_mixtures(taken, [row for row in chosen if _can_test(row)], noise))
+    asked = [[name for name in place if name not in noise] for place in places or [taken]]
+    pairs = [pair for place in asked for pair in itertools.permutations(place, 2)] * each
+    mixtures = list(_mixtures(pairs, [row for row in chosen if _can_test(row)], noise))
     listed = folder / "mixtures.csv"
     with listed.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS)
@@ -112,13 +121,14 @@ def _fit(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
 
 
 def _mixtures(
-    classes: Sequence[str], clips: Sequence[Row], noise: Sequence[str]
+    pairs: Sequence[tuple[str, str]], clips: Sequence[Row], noise: Sequence[str]
 ) -> list[dict[str, str]]:
     random = np.random.default_rng(0)
-    files = {name: [row["path"] for row in clips if row["class"] == name] for name in classes}
+    files: dict[str, list[str]] = defaultdict(list)
+    for row in clips:
+        files[row["class"]].append(row["path"])
     listed = []
-    asked = [name for name in classes if name not in noise]
-    for number, pair in enumerate(itertools.permutations(asked, 2)):
+    for number, pair in enumerate(pairs):
         wanted = pair[0]
         names = [*pair, *([str(random.choice(noise))] if noise else [])]
         target, *interferers = (str(random.choice(files[name])) for name in names)

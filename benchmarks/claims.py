@@ -64,17 +64,8 @@ class Runs:
 
     def figures(self, variant: Variant, common: Settings, seed: int) -> Mapping[str, float]:
         """The last figures of a variant's run, which is trained or taken up where it must be."""
-        settings = merged(common, variant.settings)
-        checkpoints = {}
-        for key, needed in variant.needs.items():
-            place, _ = self._train(needed.recipe, merged(needed.settings), seed)
-            settings[key] = place.name
-            checkpoints[key] = place / "checkpoint.pt"
-        more = {**checkpoints, "mixtures": self.small.mixtures, "every": 1}
-        if variant.rendered:
-            rendered = self._rendered(variant.rendered)
-            settings["also"], more["also"] = [rendered.parent.name], [rendered]
-        return self._train(variant.recipe, settings, seed, more)[1]
+        scored = {"mixtures": self.small.mixtures, "every": 1}
+        return self._train(variant, merged(common, variant.settings), seed, scored)[1]
 
     def _rendered(self, clips: int) -> Path:
         """A manifest of as many clips, the same ones for every seed."""
@@ -87,20 +78,38 @@ class Runs:
         return manifest
 
     def _train(
-        self, recipe: str, settings: Settings, seed: int, more: Settings | None = None
+        self, variant: Variant, settings: Settings, seed: int, more: Settings | None = None
     ) -> tuple[Path, Mapping[str, float]]:
-        told = json.dumps([recipe, settings, self.small.classes], sort_keys=True)
-        digest = hashlib.sha256(told.encode()).hexdigest()[:8]
-        folder = self.folder / f"{recipe}-{digest}-seed{seed}"
-        named = RECIPES[recipe]
+        """Trains what a variant needs, and then the variant."""
+        places: dict[str, Any] = {}
+        found = merged(more or {})
+        for key, needed in variant.needs.items():
+            folder, _ = self._train(needed, merged(needed.settings), seed)
+            places = merged(places, nested(key, folder.name))
+            found = merged(found, nested(key, folder / "checkpoint.pt"))
+        if variant.rendered:
+            rendered = self._rendered(variant.rendered)
+            places["also"], found["also"] = [rendered.parent.name], [rendered]
+        told = [variant.recipe, merged(settings, places), self.small.classes]
+        digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:8]
+        folder = self.folder / f"{variant.recipe}-{digest}-seed{seed}"
+        named = RECIPES[variant.recipe]
         data = {"manifest": self.small.manifest, "seed": seed}
-        run = named.settings.model_validate({**settings, **data, **(more or {})})
+        run = named.settings.model_validate(merged(settings, data, found))
         trainer = Trainer(named.make(run), folder, self.device)
         if (folder / RESUME).exists():
             trainer.resume()
         if trainer.step_count < run.steps:
-            trainer.fit(_Teller(f"{recipe}, seed {seed}"))
+            trainer.fit(_Teller(f"{variant.recipe}, seed {seed}"))
         return folder, trainer.curve[-1]
+
+
+def nested(key: str, value: object) -> Settings:
+    """A setting by its name, such as ``queries.clap``, as a table in tables."""
+    for part in reversed(key.split(".")):
+        value = {part: value}
+    assert isinstance(value, dict)
+    return value
 
 
 class _Teller(Watch):
@@ -173,10 +182,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     torch.set_num_threads(options.threads)
     machine = environment()
     try:
-        own = claim.noise or claim.classes
+        own = claim.noise or claim.classes or claim.each > 1
         folder = options.output / (f"data-{options.name}" if own else "data")
         manifest = options.data / "manifest.csv"
-        small = write_small_set(manifest, folder, claim.noise, claim.classes)
+        tested = (claim.noise, claim.classes, claim.places, claim.each)
+        small = write_small_set(manifest, folder, *tested)
         rows = measure(claim, Runs(small, options.output, options.device), options.seeds)
     except (Diverged, OSError, SoundFileError, ValueError) as error:
         print(f"soloist: {error}", file=sys.stderr)

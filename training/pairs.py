@@ -11,36 +11,58 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch.utils.data import Dataset
 
+from ..separators.clap_mini import RATE
 from .clips import Clip
 from .drawing import Classes, as_loud, at_random_level, excerpt
+from .joint import Joint, open_joint
 from .phrases import ENCODER, embed
 from .settings import FilePath, Table
 
 SOURCES = 2
+
+_MOST_S = 10.0  # of a clip that is asked for by its sound
 
 
 class Queries(Table):
     """What a recipe is asked by.
 
     Attributes:
-        mode: ``text``, ``image``, or ``hybrid``: text and image in turn, from step to step.
+        mode: ``text``, ``image``, or ``hybrid``: text and image in turn, from step to step; or
+            ``sound``: a clip is asked for by what ``clap`` hears in it.
         encoder: text encoder; for names of others than the one that ships, such as
             ``clip/photo`` or ``bert-mini``, see ``separators.encoders``.
         images: an ``.npz`` file with an array for each clip by the clip's path: embeddings
             ``(frames, size)`` of its video, whose mean is the query.
+        clap: a joint model of sounds and words, see :func:`~.joint.open_joint`, which then tells
+            texts, too.
+        vocabulary: folder with that of roberta-base, for LAION-CLAP; by default from the hub.
     """
 
-    mode: Literal["text", "image", "hybrid"] = "text"
+    mode: Literal["text", "image", "hybrid", "sound"] = "text"
     encoder: str = ENCODER
     images: FilePath | None = None
+    clap: FilePath | None = None
+    vocabulary: FilePath | None = None
+
+    @model_validator(mode="after")
+    def _heard(self) -> Queries:
+        if self.mode == "sound" and self.clap is None:
+            raise ValueError('mode "sound" needs queries.clap, a joint model of sounds and words')
+        return self
 
 
 class QueryTable:
-    """The embedding of each clip's words, and of its pictures, at a network's length.
+    """The embedding of each clip's words, and of its pictures or sound, at a network's length.
+
+    Args:
+        clips: recordings at 16 kHz.
+        queries: what is asked by.
+        size: length of the network's queries.
 
     Raises:
         ValueError: embeddings are longer than the network's, or pictures are missing.
@@ -49,16 +71,22 @@ class QueryTable:
     def __init__(self, clips: Sequence[Clip], queries: Queries, size: int) -> None:
         self.mode, self.size = queries.mode, size
         self._encoder = queries.encoder
+        self._joint: Joint | None = None
+        if queries.clap is not None:
+            folder = queries.vocabulary
+            self._joint = open_joint(queries.clap, None if folder is None else str(folder))
         self._texts: dict[str, NDArray[np.float32]] = {}
-        self._images: dict[str, NDArray[np.float32]] = {}
-        if self.mode != "image":
+        self._others: dict[str, NDArray[np.float32]] = {}  # by clip: pictures, or its sound
+        if self.mode in ("text", "hybrid"):
             self.learn(phrase for clip in clips for phrase in clip.phrases)
-        if self.mode != "text":
-            self._images = self._read(queries.images, clips)
+        if self.mode in ("image", "hybrid"):
+            self._others = self._read(queries.images, clips)
+        if self.mode == "sound":
+            self._others = {clip.path: self._heard(clip) for clip in clips}
 
     def learn(self, phrases: Iterable[str]) -> None:
         """Encodes phrases."""
-        found = embed(set(phrases), self._encoder)
+        found = self._encode(sorted(set(phrases)))
         self._texts |= {phrase: self._fitted(vector) for phrase, vector in found.items()}
 
     def text(self, phrase: str) -> NDArray[np.float32]:
@@ -66,10 +94,25 @@ class QueryTable:
         return self._texts[phrase]
 
     def draw(self, clip: Clip, turn: int, random: np.random.Generator) -> NDArray[np.float32]:
-        """A query for a clip: its picture, or one of its phrases. ``hybrid`` alternates by turn."""
-        if self.mode == "image" or (self.mode == "hybrid" and turn % 2 == 0):
-            return self._images[clip.path]
+        """A query for a clip: its picture or sound, or one of its phrases.
+
+        ``hybrid`` alternates by turn.
+        """
+        if self.mode in ("image", "sound") or (self.mode == "hybrid" and turn % 2 == 0):
+            return self._others[clip.path]
         return self._texts[clip.phrases[random.integers(len(clip.phrases))]]
+
+    def _encode(self, phrases: Sequence[str]) -> Mapping[str, NDArray[np.float32]]:
+        if self._joint is None:
+            return embed(phrases, self._encoder)
+        return dict(zip(phrases, self._joint.texts(phrases).numpy(), strict=True))
+
+    def _heard(self, clip: Clip) -> NDArray[np.float32]:
+        assert self._joint is not None
+        audio = np.resize(clip.samples, max(len(clip.samples), RATE))[: round(_MOST_S * RATE)]
+        sound = torch.from_numpy(audio / np.float32(32768))[None]
+        with torch.no_grad():
+            return self._fitted(self._joint.sounds(sound)[0].numpy())
 
     def _read(self, path: Path | None, clips: Sequence[Clip]) -> dict[str, NDArray[np.float32]]:
         if path is None:

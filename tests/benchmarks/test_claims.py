@@ -18,7 +18,7 @@ from soloist.benchmarks.claim_data import SmallSet, write_small_set
 from soloist.benchmarks.claim_list import CLAIMS, Claim, Variant
 from soloist.training.mixture_list import read_mixtures, render
 from soloist.training.recipes import RECIPES, Named
-from soloist.training.settings import Run
+from soloist.training.settings import Run, Table
 
 SPEC = importlib.util.spec_from_file_location(
     "line_recipe", Path(__file__).parents[1] / "training" / "line_recipe.py"
@@ -97,8 +97,24 @@ def test_classes_may_be_of_one_category(tmp_path: Path) -> None:
     assert {m.target_class for m in read_mixtures(small.mixtures)} == set(small.classes)
 
 
+def test_only_sounds_of_one_place_meet_and_as_often_as_is_told(tmp_path: Path) -> None:
+    manifest = write_manifest(tmp_path, ROWS)
+    places = [["cat", "rain"], ["wind", "cello"]]
+    classes = [name for place in places for name in place]
+    small = write_small_set(manifest, tmp_path / "small", (), classes, places, each=3)
+    listed = read_mixtures(small.mixtures)
+    met = Counter((m.target_class, Path(m.interferers[0].file).stem[:-1]) for m in listed)
+    assert met == {pair: 3 for one, other in places for pair in ((one, other), (other, one))}
+    assert small.count == 12
+
+
+class Within(Table):
+    other: Path | None = None
+
+
 class Told(Run):
     other: Path | None = None
+    within: Within = Within()
     also: tuple[Path, ...] = ()
 
 
@@ -147,6 +163,16 @@ def test_each_run_is_trained_once_and_what_another_needs_before_it(runs: claims.
     again = claims.measure(claim, runs, [1, 2])
     assert {row.name: row for row in again} == rows
     assert Counted.steps == taken
+
+
+def test_what_is_needed_may_need_more_and_settings_may_lie_in_tables(runs: claims.Runs) -> None:
+    first = Variant("line", {**RUN, "rate": 0.002})
+    second = Variant("line", {**RUN, "rate": 0.003}, needs={"within.other": first})
+    third = Variant("line", {"rate": 0.004}, "other", {"other": second})
+    rows = claims.measure(Claim("a chain", RUN, {"third": third}), runs, [1])
+    assert Counted.steps == {(rate, 1): 8 for rate in (0.002, 0.003, 0.004)}
+    assert rows[0].figures[1] != 0.0
+    assert claims.nested("within.other", 3) == {"within": {"other": 3}}
 
 
 def test_rendered_clips_are_made_once_and_learnt_from(
@@ -201,12 +227,15 @@ def test_the_table_says_what_each_gains_over_the_first() -> None:
 def test_settings_of_the_claims_are_those_of_their_recipes(name: str) -> None:
     claim = CLAIMS[name]
     assert len(claim.variants) > 1
-    for variant in claim.variants.values():
-        needs = dict.fromkeys([*variant.needs, "manifest"], "m")
-        told = claims.merged(claim.settings, variant.settings)
-        RECIPES[variant.recipe].settings.model_validate({**told, **needs})
-        for needed in variant.needs.values():
-            RECIPES[needed.recipe].settings.model_validate({**needed.settings, "manifest": "m"})
+    to_check: list[tuple[Variant, Mapping[str, Any]]] = [
+        (variant, claims.merged(claim.settings, variant.settings))
+        for variant in claim.variants.values()
+    ]
+    while to_check:
+        variant, told = to_check.pop()
+        paths = (claims.nested(key, "m") for key in ("manifest", *variant.needs))
+        RECIPES[variant.recipe].settings.model_validate(claims.merged(told, *paths))
+        to_check += [(needed, needed.settings) for needed in variant.needs.values()]
 
 
 def test_bad_input_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

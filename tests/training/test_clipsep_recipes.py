@@ -10,10 +10,11 @@ import torch
 from numpy.typing import NDArray
 
 from soloist.separators import load
-from soloist.training.clips import Clip
+from soloist.separators.clap_mini import ClapMini, ClapMiniSizes, to_checkpoint
+from soloist.training.clips import Clip, load_clips
 from soloist.training.pairs import Mixing, Pairs, Queries, QueryTable
 from soloist.training.recipes import RECIPES
-from soloist.training.settings import read_settings
+from soloist.training.settings import SettingsError, read_settings
 from soloist.training.trainer import Trainer
 
 pytestmark = [
@@ -152,6 +153,27 @@ def test_pictures_and_words_take_turns_from_step_to_step(
     for number in range(8):
         pictured = [query[:4].tolist() == [3, 3, 3, 3] for query in drawn[number]["queries"]]
         assert pictured == [number // 2 % 2 == 0] * 2
+
+
+def test_sounds_teach_what_words_ask_for(sounds: Path, letters: Any) -> None:
+    torch.manual_seed(3)
+    mini = ClapMini(ClapMiniSizes(width=2, levels=3, embedding=8, words=6)).eval()
+    torch.save(to_checkpoint(mini, "letters"), sounds / "mini.pt")
+    told = '[queries]\nmode = "sound"\nclap = "mini.pt"\n'
+    recipe = made("clipsep", sounds, 'mixtures = "mixtures.csv"\nsteps = 1\n', told)
+    heard = {
+        clip.label: clip.samples for clip in load_clips(sounds / "manifest.csv", "train", RATE)
+    }
+    item = recipe.examples[0]
+    for query, number in zip(item["queries"], item["labels"], strict=True):
+        audio = torch.from_numpy(heard[recipe.labels[number]] / np.float32(32768))
+        assert query[:8] == pytest.approx(mini.sounds(audio[None])[0].detach().numpy(), abs=1e-6)
+        assert not query[8:].any()
+    words = torch.from_numpy(letters.encode(["a low"]))
+    asked = recipe.table.text(recipe.development.mixtures[0].query)
+    assert asked[:8] == pytest.approx(mini.texts(words)[0].detach().numpy(), abs=1e-6)
+    with pytest.raises(SettingsError, match=r'mode "sound" needs queries\.clap'):
+        made("clipsep", sounds, "", '[queries]\nmode = "sound"\n')
 
 
 def test_queries_that_do_not_fit_are_refused(
