@@ -144,10 +144,13 @@ class Mixing(Table):
             class: recordings as they are found, not as they are labelled.
         pollution_db: by how much that sound is quieter than the source, at most; at least it is
             as loud.
+        noise: classes that pollute and that nobody asks for, another one for each source of a
+            pair; none: any third class.
     """
 
     pollution: float = Field(default=0.0, ge=0, le=1)
     pollution_db: float = Field(default=5.0, ge=0)
+    noise: tuple[str, ...] = ()
 
 
 class Pairs(Dataset[Mapping[str, Any]]):
@@ -162,6 +165,9 @@ class Pairs(Dataset[Mapping[str, Any]]):
         samples: length of an example.
         batch: examples a step, for queries that go by steps.
         seed: the same seed gives the same pairs.
+
+    Raises:
+        ValueError: too few classes to ask for or to pollute with.
     """
 
     def __init__(
@@ -175,15 +181,24 @@ class Pairs(Dataset[Mapping[str, Any]]):
     ) -> None:
         self.queries, self.mixing = queries, mixing
         self.samples, self.batch, self.seed = samples, batch, seed
-        self.classes = Classes(clips, least=SOURCES + 1)
+        unknown = sorted(set(mixing.noise) - {clip.label for clip in clips})
+        if unknown:
+            raise ValueError(f"mixing.noise: no class {unknown[0]!r} to learn from")
+        noise = [clip for clip in clips if clip.label in mixing.noise]
+        asked = [clip for clip in clips if clip.label not in mixing.noise]
+        self.classes = Classes(asked, least=SOURCES + 1)
+        self._pollutants = Classes(noise, least=SOURCES) if noise else self.classes
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         random = np.random.default_rng((self.seed, index))
         sources, queries = [], []
         chosen = self.classes.choose(SOURCES + 1, random)
-        for number in chosen[:SOURCES]:
+        others = chosen[SOURCES:].repeat(SOURCES)
+        if self.mixing.noise:
+            others = self._pollutants.choose(SOURCES, random)
+        for number, other in zip(chosen[:SOURCES], others, strict=True):
             clip = self.classes.clip(number, random)
-            sources.append(self._source(clip, int(chosen[SOURCES]), random))
+            sources.append(self._source(clip, int(other), random))
             queries.append(self.queries.draw(clip, index // self.batch, random))
         return {
             "sources": np.stack(sources) / SOURCES,
@@ -195,6 +210,6 @@ class Pairs(Dataset[Mapping[str, Any]]):
         """An excerpt at a random level, within full scale; polluted or not."""
         source = excerpt(clip, self.samples, random)
         if random.random() < self.mixing.pollution:
-            noise = excerpt(self.classes.clip(other, random), self.samples, random)
+            noise = excerpt(self._pollutants.clip(other, random), self.samples, random)
             source += as_loud(noise, source, random.uniform(0, self.mixing.pollution_db))
         return at_random_level(source, random)

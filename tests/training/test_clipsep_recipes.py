@@ -1,6 +1,7 @@
 """The recipes of the CLIPSep family on a few seconds of sound: they learn, and play afterwards."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +142,24 @@ def test_pollution_adds_a_third_class_as_loud_as_it_says(
             own = basis.T @ np.linalg.lstsq(basis.T, source, rcond=None)[0]
             ratio = np.square(own).mean() / np.square(source - own).mean()
             assert 10 * np.log10(ratio) == pytest.approx(0, abs=0.5)
+
+
+def test_classes_of_noise_pollute_and_are_never_asked_for(clips: list[Clip]) -> None:
+    asked = [replace(clip, label=f"asked {n}") for n, clip in enumerate([clips[0]] * 3)]
+    noise = [
+        replace(clip, label=f"noise {n}", path=f"{n}.wav") for n, clip in enumerate(clips[1:3])
+    ]
+    mixing = Mixing(pollution=1.0, pollution_db=0.0, noise=("noise 0", "noise 1"))
+    table = QueryTable(asked + noise, Queries(encoder="letters"), 8)
+    drawn = Pairs(asked + noise, table, mixing, 4096, 2, seed=5)
+    assert drawn.classes.labels == ["asked 0", "asked 1", "asked 2"]
+    for number in range(10):
+        spectra = np.abs(np.fft.rfft(drawn[number]["sources"])) ** 2
+        bands = [round(f * 4096 / RATE) for f in (1200.0, 4800.0)]
+        heard = [[s[b - 4 : b + 5].sum() > 0.2 * s.sum() for b in bands] for s in spectra]
+        assert sorted(heard) == [[False, True], [True, False]]  # one each, not the same
+    with pytest.raises(ValueError, match=r"mixing\.noise: no class 'hail'"):
+        Pairs(clips, table, Mixing(noise=("hail",)), 4096, 2, seed=5)
 
 
 def test_pictures_and_words_take_turns_from_step_to_step(
