@@ -187,6 +187,12 @@ CLAIMS: dict[str, Claim] = {
         noise=_NOISE,
         each=3,
     ),
+    "asked": Claim(
+        "A network asked by words comes close to one asked by numbers of classes, and to one that "
+        "nobody asks, of whose two sounds the better one counts (Dong et al., ICLR 2023)",
+        _UNET_RUN,
+        {"labelsep": Variant("labelsep"), "clipsep": Variant("clipsep"), "pit": Variant("pit")},
+    ),
     "solo-nit": Claim(
         "the same of our causal network, where two classes are noise and never asked for, in three "
         "of four clips to learn from and in all mixtures to test on; both go on from one plain run",
