@@ -73,13 +73,7 @@ def contrastive(sounds: Tensor, phrases: Tensor, log_scale: Tensor) -> Tensor:
     return mean * len(logits)
 
 
-def total(
-    reconstruction: Tensor,
-    consistency: Tensor,
-    contrastive: Tensor,
-    *,
-    contrast: float = CONTRASTIVE_WEIGHT,
-) -> Tensor:
-    """The three in the proportions of the published training, or ``contrast`` in another."""
+def total(reconstruction: Tensor, consistency: Tensor, contrastive: Tensor) -> Tensor:
+    """The three in the proportions of the published training."""
     recovered = reconstruction + consistency
-    return contrast * contrastive + RECONSTRUCTION_WEIGHT * recovered
+    return CONTRASTIVE_WEIGHT * contrastive + RECONSTRUCTION_WEIGHT * recovered

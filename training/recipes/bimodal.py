@@ -23,7 +23,7 @@ from ...separators.bimodal_phrases import condition
 from ...separators.bimodal_whole import separate_windows
 from ...separators.spectrogram import as_pairs
 from ...separators.unet import MATRICES
-from ..bimodal_losses import CONTRASTIVE_WEIGHT, consistency, contrastive, reconstruction, total
+from ..bimodal_losses import consistency, contrastive, reconstruction, total
 from ..captions import Captioned, Mixtures
 from ..clips import load_clips
 from ..development import Development, Samples
@@ -72,7 +72,6 @@ class Weak(Run):
     Attributes:
         losses: ``weak``, or ``reconstruction`` alone: mix-and-separate by captions, which is
             unsupervised where captions name several sounds, and supervised where they name one.
-        contrast: what the contrastive loss counts, beside 5 for each of the others.
         clap: the joint model, see :func:`~..joint.open_joint`; what ``weak`` leans on. Of
             LAION-CLAP the separator is told the token states and embeddings of texts, too.
         vocabulary: folder with that of roberta-base, for LAION-CLAP; by default from the hub.
@@ -85,7 +84,6 @@ class Weak(Run):
     network: Sizes = Sizes()
     mixing: Mixtures = Mixtures()
     losses: Literal["weak", "reconstruction"] = "weak"
-    contrast: float = Field(default=CONTRASTIVE_WEIGHT, ge=0)
     clap: FilePath | None = None
     vocabulary: FilePath | None = None
     encoder: str = ENCODER
@@ -155,7 +153,6 @@ class BiModalWords(Recipe[Weak]):
                 reconstruction(of_captions, mixture, targets),
                 consistency(of_phrases, shares.expand(of_phrases.shape[:3]), mixture, targets),
                 self._contrast(of_phrases * whole[:, None, None], phrases, ~singles),
-                contrast=self.settings.contrast,
             )
 
     def _masks(self, whole: Tensor, asked: Sequence[Sequence[str]]) -> Tensor:
