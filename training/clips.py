@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 ACTIVE_FRAME = 960
 """Samples of the frames over which active power is measured: 20 ms at 48 kHz."""
 
+_HEARD_S = 10
+
 
 @dataclass(frozen=True)
 class Clip:
@@ -29,6 +31,12 @@ class Clip:
     phrases: tuple[str, ...]
     samples: NDArray[np.int16]
     category: str = ""
+
+
+def beginning(clip: Clip, sample_rate: int) -> NDArray[np.float32]:
+    """What a joint model hears of a clip: its first ten seconds, repeated where it is below one."""
+    audio = np.resize(clip.samples, max(len(clip.samples), sample_rate))
+    return audio[: _HEARD_S * sample_rate].astype(np.float32) / np.float32(32768)
 
 
 def manifest_hash(manifest: Path) -> str:

@@ -17,15 +17,13 @@ from pydantic import Field, model_validator
 from torch.utils.data import Dataset
 
 from ..separators.clap_mini import RATE
-from .clips import Clip
+from .clips import Clip, beginning
 from .drawing import Classes, as_loud, at_random_level, excerpt
 from .joint import Joint, open_joint
 from .phrases import ENCODER, embed
 from .settings import FilePath, Table
 
 SOURCES = 2
-
-_MOST_S = 10.0  # of a clip that is asked for by its sound
 
 
 class Queries(Table):
@@ -109,10 +107,9 @@ class QueryTable:
 
     def _heard(self, clip: Clip) -> NDArray[np.float32]:
         assert self._joint is not None
-        audio = np.resize(clip.samples, max(len(clip.samples), RATE))[: round(_MOST_S * RATE)]
-        sound = torch.from_numpy(audio / np.float32(32768))[None]
         with torch.no_grad():
-            return self._fitted(self._joint.sounds(sound)[0].numpy())
+            sound = self._joint.sounds(torch.from_numpy(beginning(clip, RATE))[None])
+        return self._fitted(sound[0].numpy())
 
     def _read(self, path: Path | None, clips: Sequence[Clip]) -> dict[str, NDArray[np.float32]]:
         if path is None:

@@ -23,14 +23,12 @@ from ...separators.clap_htsat import ClapHtsat
 from ...separators.clap_mini import ClapMini, ClapMiniSizes, SentenceClap
 from ..bimodal_losses import contrastive
 from ..captions import Captioned, Captions
-from ..clips import load_clips, plain_name
+from ..clips import beginning, load_clips, plain_name
 from ..joint import Sentences
 from ..phrases import ENCODER
 from ..recipe import Batch, Heard, Recipe
 from ..settings import Run, Table
 from ..trainer import write
-
-_MOST_S = 10.0  # of a clip to score on
 
 
 class Contrast(Run):
@@ -144,8 +142,8 @@ class ContrastiveWords(Recipe[Told]):
         for clip in self.tests:
             if clip.label not in self.labels:
                 continue
-            audio = np.resize(clip.samples, max(len(clip.samples), rate))[: round(_MOST_S * rate)]
-            sound = network.sounds(torch.from_numpy(audio / np.float32(32768))[None].to(device))
+            audio = torch.from_numpy(beginning(clip, rate))[None]
+            sound = network.sounds(audio.to(device))
             near = (sound @ names.T)[0]
             ranks.append(int((near > near[self.labels.index(clip.label)]).sum()))
         if not ranks:
