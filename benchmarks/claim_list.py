@@ -181,11 +181,13 @@ CLAIMS: dict[str, Claim] = {
         each=3,
     ),
     "nit-noise": Claim(
-        "The same where what pollutes is never asked for, and is in each mixture to test on, too",
+        "The same where what pollutes is never asked for, and is in each mixture to test on, too; "
+        "of a voice and instruments, which networks as small as these know when they hear new ones",
         {**_NOISY_UNET, "steps": 1000},
         {name: Variant(name, needs={"start": _PLAIN_NOISY}) for name in ("clipsep", "clipsep-nit")},
         noise=_NOISE,
-        each=3,
+        classes=(*_VOICE_AND_INSTRUMENTS, *_NOISE),
+        each=2,
     ),
     "asked": Claim(
         "A network asked by words comes close to one asked by numbers of classes, and to one that "
