@@ -162,6 +162,17 @@ def test_classes_of_noise_pollute_and_are_never_asked_for(clips: list[Clip]) -> 
         Pairs(clips, table, Mixing(noise=("hail",)), 4096, 2, seed=5)
 
 
+def test_labels_are_those_of_what_is_asked_for(sounds: Path) -> None:
+    tables = '[mixing]\npollution = 0.5\nnoise = ["hiss"]\n'
+    with pytest.raises(ValueError, match="found 1 classes, mixtures take at least 2"):
+        made("labelsep", sounds, "", tables)
+    rows = (sounds / "manifest.csv").read_text()
+    (sounds / "manifest.csv").write_text(rows + "hiss.wav,another,another,train\n")
+    recipe = made("labelsep", sounds, "", tables.replace('"hiss"', '"hiss", "another"'))
+    assert recipe.labels == recipe.examples.classes.labels == ["high", "low", "middle"]
+    assert recipe.network.label_net.num_embeddings == 3
+
+
 def test_pictures_and_words_take_turns_from_step_to_step(
     tmp_path: Path, pairs: Draw, tones: dict[str, float]
 ) -> None:

@@ -98,7 +98,7 @@ class MixAndSeparate(Recipe[Family]):
         geometry = settings.network.geometry
         self.front = geometry.front
         clips = load_clips(settings.manifest, "train", self.front.sample_rate)
-        self.labels = sorted({clip.label for clip in clips})
+        self.labels = sorted({clip.label for clip in clips} - set(settings.mixing.noise))
         self.network = self._network(geometry)
         initialise(self.network, settings.network.gates)
         if settings.start is not None:
