@@ -56,6 +56,26 @@ class Classes:
         return clips[random.integers(len(clips))]
 
 
+def without_noise(
+    clips: Sequence[Clip], noise: Sequence[str], told: str
+) -> tuple[list[Clip], list[Clip]]:
+    """Clips that may be asked for, and those of classes of noise, which never are.
+
+    Args:
+        clips: recordings.
+        noise: classes.
+        told: name of the setting that says so.
+
+    Raises:
+        ValueError: a class of noise is not there.
+    """
+    unknown = sorted(set(noise) - {clip.label for clip in clips})
+    if unknown:
+        raise ValueError(f"{told}: no class {unknown[0]!r} to learn from")
+    asked = [clip for clip in clips if clip.label not in noise]
+    return asked, [clip for clip in clips if clip.label in noise]
+
+
 def excerpt(clip: Clip, samples: int, random: np.random.Generator) -> Samples:
     """So many samples from anywhere in a clip, which starts again where it is shorter."""
     audio = np.resize(clip.samples, max(samples, len(clip.samples)))

@@ -103,13 +103,13 @@ class Laion:
         return encode(self.clap.text, self.clap.tokeniser([text]))[0]
 
 
-def open_joint(path: Path, vocabulary: str | None = None) -> Mini | Laion:
+def open_joint(path: Path, vocabulary: Path | None = None) -> Mini | Laion:
     """Loads a joint model.
 
     Args:
         path: a checkpoint of ``soloist train clap-mini``, or LAION-CLAP's file, or a separator's
             checkpoint with it inside.
-        vocabulary: LAION-CLAP's, see :class:`~..separators.clap_tokens.Tokeniser`.
+        vocabulary: folder with LAION-CLAP's; None: from the hub.
 
     Raises:
         ValueError: it is none of these.
@@ -117,4 +117,6 @@ def open_joint(path: Path, vocabulary: str | None = None) -> Mini | Laion:
         OSError: the vocabulary cannot be had.
     """
     mini = from_checkpoint(path)
-    return Laion(Clap(path, vocabulary)) if mini is None else Mini(*mini)
+    if mini is not None:
+        return Mini(*mini)
+    return Laion(Clap(path, None if vocabulary is None else str(vocabulary)))

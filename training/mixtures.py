@@ -14,7 +14,7 @@ from pydantic import Field
 from torch.utils.data import Dataset
 
 from .clips import Clip, active_power
-from .drawing import Classes, as_loud
+from .drawing import Classes, as_loud, without_noise
 from .noises import shaped_noise
 from .rooms import in_a_room
 from .settings import Table
@@ -85,13 +85,9 @@ class Mixtures(Dataset[Mapping[str, Any]]):
     ) -> None:
         self.embeddings, self.scenes, self.bins, self.seed = embeddings, scenes, bins, seed
         self.length, self.sample_rate = samples, sample_rate
-        labels = {clip.label for clip in clips}
-        unknown = sorted(set(scenes.noise) - labels)
-        if unknown:
-            raise ValueError(f"scenes.noise: no class {unknown[0]!r} to learn from")
-        asked = [clip for clip in clips if clip.label not in scenes.noise]
+        asked, noise = without_noise(clips, scenes.noise, "scenes.noise")
         self.classes = Classes(asked, least=scenes.sounds + 1)
-        self._noise = Classes([clip for clip in clips if clip.label in scenes.noise], least=0)
+        self._noise = Classes(noise, least=0)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         random = np.random.default_rng((self.seed, index))

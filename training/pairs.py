@@ -18,7 +18,7 @@ from torch.utils.data import Dataset
 
 from ..separators.clap_mini import RATE
 from .clips import Clip, beginning
-from .drawing import Classes, as_loud, at_random_level, excerpt
+from .drawing import Classes, as_loud, at_random_level, excerpt, without_noise
 from .joint import Joint, open_joint
 from .phrases import ENCODER, embed
 from .settings import FilePath, Table
@@ -71,8 +71,7 @@ class QueryTable:
         self._encoder = queries.encoder
         self._joint: Joint | None = None
         if queries.clap is not None:
-            folder = queries.vocabulary
-            self._joint = open_joint(queries.clap, None if folder is None else str(folder))
+            self._joint = open_joint(queries.clap, queries.vocabulary)
         self._texts: dict[str, NDArray[np.float32]] = {}
         self._others: dict[str, NDArray[np.float32]] = {}  # by clip: pictures, or its sound
         if self.mode in ("text", "hybrid"):
@@ -178,11 +177,7 @@ class Pairs(Dataset[Mapping[str, Any]]):
     ) -> None:
         self.queries, self.mixing = queries, mixing
         self.samples, self.batch, self.seed = samples, batch, seed
-        unknown = sorted(set(mixing.noise) - {clip.label for clip in clips})
-        if unknown:
-            raise ValueError(f"mixing.noise: no class {unknown[0]!r} to learn from")
-        noise = [clip for clip in clips if clip.label in mixing.noise]
-        asked = [clip for clip in clips if clip.label not in mixing.noise]
+        asked, noise = without_noise(clips, mixing.noise, "mixing.noise")
         self.classes = Classes(asked, least=SOURCES + 1)
         self._pollutants = Classes(noise, least=SOURCES) if noise else self.classes
 

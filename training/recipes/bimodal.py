@@ -203,6 +203,5 @@ def _open(settings: Weak) -> tuple[Joint | None, Texts]:
     """The joint model, and how texts are told."""
     if settings.clap is None:
         return None, Sentences(settings.encoder)
-    folder = settings.vocabulary
-    joint = open_joint(settings.clap, None if folder is None else str(folder))
+    joint = open_joint(settings.clap, settings.vocabulary)
     return joint, joint if isinstance(joint, Laion) else Sentences(settings.encoder)
