@@ -25,7 +25,7 @@ from soundfile import SoundFileError
 
 from ..training.recipes import RECIPES
 from ..training.rendering import SOUNDFONT, VOICES, render
-from ..training.trainer import RESUME, Diverged, Trainer, Watch
+from ..training.trainer import RESUME, Diverged, Trainer, Watch, curve
 from .claim_data import SmallSet, write_small_set
 from .claim_list import CLAIMS, Claim, Settings, Variant
 from .environment import environment, environment_line
@@ -96,11 +96,13 @@ class Runs:
         named = RECIPES[variant.recipe]
         data = {"manifest": self.small.manifest, "seed": seed}
         run = named.settings.model_validate(merged(settings, data, found))
+        kept = (folder / RESUME).exists()
+        if kept and (last := curve(folder)[-1])["step"] == run.steps:
+            return folder, last
         trainer = Trainer(named.make(run), folder, self.device)
-        if (folder / RESUME).exists():
+        if kept:
             trainer.resume()
-        if trainer.step_count < run.steps:
-            trainer.fit(_Teller(f"{variant.recipe}, seed {seed}"))
+        trainer.fit(_Teller(f"{variant.recipe}, seed {seed}"))
         return folder, trainer.curve[-1]
 
 

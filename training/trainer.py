@@ -245,6 +245,13 @@ class _Shard(Sampler[int]):
         return len(self.numbers)
 
 
+def curve(folder: Path) -> list[dict[str, float]]:
+    """The scores of the run that a folder holds, the last one that of the step it was saved at."""
+    saved = torch.load(folder / RESUME, map_location="cpu", weights_only=True)
+    found: list[dict[str, float]] = saved["curve"]
+    return found
+
+
 def rate(step: int, steps: int, warm_up: int, cool_down: int) -> float:
     """Share of the peak learning rate: a linear warm-up, a plateau, a linear cool-down."""
     return max(0.0, min(1.0, (step + 1) / warm_up, (steps - step) / max(1, cool_down)))

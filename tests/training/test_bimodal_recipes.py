@@ -58,6 +58,16 @@ def made(kind: str, sounds: Path, top: str = "") -> Any:
     return named.make(read_settings(path, named.settings))
 
 
+def test_a_table_that_leaves_a_share_out_leaves_it_the_recipe_s_own(sounds: Path) -> None:
+    (sounds / "mini.pt").touch()
+    for name, share in (("weak", 0.0), ("semi", 0.05), ("clap-mini", 0.5), ("clap-htsat", 0.5)):
+        settings = RECIPES[name].settings
+        for told in ({}, {"mixing": {"phrases": "class"}}):
+            clap = {"clap": sounds / "mini.pt"} if name in ("weak", "semi") else {}
+            made = settings.model_validate({"manifest": sounds / "manifest.csv", **clap, **told})
+            assert made.model_dump()["mixing"]["singles"] == share
+
+
 def batch_of(recipe: Any, items: int = 3) -> dict[str, Tensor]:
     drawn = [recipe.examples[number] for number in range(items)]
     return {key: torch.from_numpy(np.stack([item[key] for item in drawn])) for key in drawn[0]}

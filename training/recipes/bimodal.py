@@ -98,10 +98,16 @@ class Weak(Run):
         return self
 
 
+class SomeSingle(Mixtures):
+    """Mixtures, and a few single recordings among the examples."""
+
+    singles: float = Field(default=0.05, ge=0, le=1)
+
+
 class Semi(Weak):
     """The same, with single recordings among the examples."""
 
-    mixing: Mixtures = Mixtures(singles=0.05)
+    mixing: SomeSingle = SomeSingle()
 
 
 class BiModalWords(Recipe[Weak]):

@@ -31,10 +31,16 @@ from ..settings import Run, Table
 from ..trainer import write
 
 
+class HalfSingle(Captions):
+    """Captioned mixtures, and single recordings in half of the examples."""
+
+    singles: float = Field(default=0.5, ge=0, le=1)
+
+
 class Contrast(Run):
     """What both recipes are told; they are scored on the manifest's dev clips, not on mixtures."""
 
-    mixing: Captions = Captions(sources=2, singles=0.5)
+    mixing: HalfSingle = HalfSingle()
     encoder: str = ENCODER
     weight_decay: float = Field(default=1e-4, ge=0)
 
