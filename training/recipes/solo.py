@@ -26,6 +26,7 @@ from ..development import Development
 from ..losses import BandEnergies, log_error, loudness, mask_error
 from ..mixture_list import Mixture
 from ..mixtures import Mixtures, Scenes
+from ..muon import Muon
 from ..phrases import ENCODER, embed
 from ..recipe import Batch, Heard, Recipe
 from ..settings import FilePath, Run, Table
@@ -152,7 +153,7 @@ class Supervised(Recipe[SoloRun]):
             (rest if edge or parameter.ndim != 2 else dense).append(parameter)
         rate = self.settings.rate
         return [
-            torch.optim.Muon(dense, lr=rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"),
+            Muon(dense, rate, weight_decay=0.01),
             torch.optim.AdamW(rest, lr=rate, betas=(0.9, 0.98), weight_decay=0.0),
         ]
 
