@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import signal
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +15,10 @@ import typer
 from ..runtime.errors import SoloistError
 from .checkpoints import extra
 from .cli import INTERRUPTED
-from .console import progress_bar, say
+from .console import people, progress_bar, say
+
+_QUIET_S = 60.0
+"""What has no bar, such as a log, gets a line as often as this."""
 
 
 def train(
@@ -61,8 +66,13 @@ def train(
     with progress_bar(f"{recipe}, {settings.steps} steps") as bar:
 
         class Display(Watch):
+            told = -math.inf
+
             def stepped(self, step: int, loss: float) -> None:
                 bar(step / settings.steps)
+                if not people.is_terminal and time.monotonic() - self.told >= _QUIET_S:
+                    say(f"step {step} of {settings.steps}, loss {loss:.4g}")
+                    self.told = time.monotonic()
 
             def checked(self, figures: Mapping[str, float]) -> None:
                 if figures:

@@ -67,6 +67,22 @@ def test_settings_that_are_wrong(
     assert said in capsys.readouterr().err.splitlines()[-1]
 
 
+@pytest.mark.parametrize(("quiet", "steps"), [(0.0, [1, 2, 3]), (3600.0, [1])])
+def test_a_log_is_told_how_far_it_is(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    quiet: float,
+    steps: list[int],
+) -> None:
+    monkeypatch.setattr("soloist.app.train._QUIET_S", quiet)
+    config = write_data(tmp_path, "steps = 3\ncheck = 100\n")
+    command = ["train", "pit", "--config", str(config), "-o", str(tmp_path / "run")]
+    assert run([*command, "--device", "cpu"]) == 0
+    told = [line for line in capsys.readouterr().err.splitlines() if " of 3, loss " in line]
+    assert [int(line.split()[1]) for line in told] == steps
+
+
 def test_ctrl_c_saves_and_resume_goes_on(tmp_path: Path) -> None:
     config = write_data(tmp_path, "steps = 1000\ncheck = 1\n")
     command = [sys.executable, "-m", "soloist", "train", "pit", "--config", str(config)]
