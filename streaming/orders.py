@@ -1,10 +1,12 @@
 """A thread beside the audio thread, which works off what that one orders."""
 
+import atexit
 import threading
 import time
 from abc import ABC, abstractmethod
 from queue import SimpleQueue
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+from weakref import WeakSet
 
 Order = TypeVar("Order")
 
@@ -19,7 +21,9 @@ class OrderThread(ABC, Generic[Order]):
     without waiting for it (`Event` and `Condition` share a lock with the thread they wake, and the
     audio thread would wait for it whenever the other was interrupted while it held it).
 
-    It starts here, so that whoever derives from this has all that it works with before.
+    It starts here, so that whoever derives from this has all that it works with before. Who forgets
+    it tells it to `end`, on whatever thread that happens; a program that exits waits for it, since
+    what it computes must not be taken down under it.
     """
 
     def __init__(self, name: str) -> None:
@@ -28,6 +32,7 @@ class OrderThread(ABC, Generic[Order]):
         self._posted, self._done = 1, 0
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
         self._thread.start()
+        _running.add(self)
 
     @abstractmethod
     def _work(self) -> None:
@@ -52,3 +57,17 @@ class OrderThread(ABC, Generic[Order]):
         self.end()
         self._thread.join(limit_s)
         return not self._thread.is_alive()
+
+
+_running: WeakSet[OrderThread[Any]] = WeakSet()
+
+
+@atexit.register
+def _end_all(limit_s: float = 2.0) -> None:
+    """End what still runs, and wait for it, for no longer than the limit in all."""
+    latest = time.monotonic() + limit_s
+    threads = tuple(_running)
+    for thread in threads:
+        thread.end()
+    for thread in threads:
+        thread.close(max(0.0, latest - time.monotonic()))

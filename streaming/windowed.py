@@ -91,7 +91,7 @@ class WindowedSession:
         self._thread: WindowThread | None = None
         if pace == "live":
             self._thread = WindowThread(self._maker, self._clock, schedule.compute)
-            weakref.finalize(self, self._thread.close)
+            weakref.finalize(self, self._thread.end)
 
         self._spectra = [np.zeros_like(self.spectrum) for _ in range(self.delay + 1)]
         self._slots = slots

@@ -3,6 +3,7 @@
 import gc
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -269,6 +270,34 @@ def test_a_session_that_is_forgotten_takes_its_thread_along(
     (thread,) = set(threading.enumerate()) - before
     del session
     gc.collect()
+    thread.join(30.0)
+    assert not thread.is_alive()
+
+
+def test_who_collects_a_forgotten_session_does_not_wait_for_its_thread(
+    script: Script, windowed_toy: Toys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, begun = threading.Event(), threading.Event()
+
+    def hang(masks: Any) -> Any:
+        begun.set()
+        gate.wait(30.0)
+
+    script.at[0] = hang
+    before = set(threading.enumerate())
+    session = WindowedSession(windowed_toy().bundle, device="cpu")
+    (thread,) = set(threading.enumerate()) - before
+    Played(session).play(session.schedule.first_launch + 1, wait=False)
+    assert begun.wait(30.0)
+    waited: list[float | None] = []
+    monkeypatch.setattr(thread, "join", waited.append)
+    forgotten = weakref.ref(session)
+    del session
+    gc.collect()
+    assert forgotten() is None
+    assert not waited
+    monkeypatch.undo()
+    gate.set()
     thread.join(30.0)
     assert not thread.is_alive()
 
