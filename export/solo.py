@@ -20,13 +20,13 @@ from ..runtime.queries import check_words, open_encoder
 from ..runtime.replacing import replacing
 from ..runtime.spec import Frames, Precision, Query, Spec
 from ..runtime.vocabulary import Vocabulary
-from ..separators.checkpoints import Checkpoint, contents, load_solo
+from ..separators.checkpoints import Checkpoint, load_solo
 from ..separators.encoders import load_encoder
-from ..separators.solo import BandFusion, Solo
+from ..separators.solo import Solo
 from .graph import conditioner_graph, hop_graph
 from .parity import parity
 from .precision import to_int8
-from .solo_hop import EnsembleHop, SoloHop
+from .solo_hop import SoloHop
 
 
 def export_bundle(
@@ -66,8 +66,7 @@ def export_bundle(
     spec = _spec(trained, name, queries, embeddings, precision)
     with torch.no_grad():
         conditioning = trained.network.condition(torch.from_numpy(embeddings)).numpy()
-    network = trained.network
-    hop = SoloHop(network) if isinstance(network, Solo) else EnsembleHop(network)
+    hop = SoloHop(trained.network)
     model = hop_graph(hop, spec.frames.bins, hop.state_size, conditioning)
     if precision == "int8":
         to_int8(model)
@@ -85,7 +84,7 @@ def export_bundle(
 
 
 class _Conditioner(nn.Module):
-    def __init__(self, network: BandFusion) -> None:
+    def __init__(self, network: Solo) -> None:
         super().__init__()
         self.network = network
 
@@ -93,12 +92,12 @@ class _Conditioner(nn.Module):
         return self.network.condition(embedding)
 
 
-def _conditioner(trained: Checkpoint[BandFusion]) -> str:
+def _conditioner(trained: Checkpoint[Solo]) -> str:
     graph = conditioner_graph(_Conditioner(trained.network), trained.network.config.embedding)
     return base64.b64encode(graph.SerializeToString()).decode()
 
 
-def _vocabulary(trained: Checkpoint[BandFusion], queries: Sequence[str]) -> Vocabulary:
+def _vocabulary(trained: Checkpoint[Solo], queries: Sequence[str]) -> Vocabulary:
     """The phrases of training and the baked words, embedded and rounded as they are stored."""
     classes: dict[str, list[str]] = trained.facts["vocabulary"]
     phrases = sorted({*queries, *(phrase for members in classes.values() for phrase in members)})
@@ -114,7 +113,7 @@ def _vocabulary(trained: Checkpoint[BandFusion], queries: Sequence[str]) -> Voca
 
 
 def _spec(
-    trained: Checkpoint[BandFusion],
+    trained: Checkpoint[Solo],
     name: str,
     queries: Sequence[str],
     embeddings: NDArray[np.float32],
@@ -133,7 +132,7 @@ def _spec(
         license="MIT",
         created_with=f"soloist {version('soloist')}, torch {torch.__version__}",
         checkpoint_sha256=trained.sha256,
-        training={**facts, "config": contents(trained.network)["config"], "curve": trained.curve},
+        training={**facts, "config": config.to_dict(), "curve": trained.curve},
         kind="streaming",
         sample_rate=config.sample_rate,
         frames=Frames(config.n_fft, config.hop),

@@ -9,7 +9,7 @@ is measured at each export; see ``parity``.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import cast
 
 import torch
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..separators.recurrence import GatedRecurrence
-from ..separators.solo import POWER_FLOOR, BandFusion, Solo
+from ..separators.solo import POWER_FLOOR, Solo
 
 
 class SoloHop(nn.Module):
@@ -37,13 +37,13 @@ class SoloHop(nn.Module):
     join_bias: Tensor
     band_of_bin: Tensor
 
-    def __init__(self, network: Solo, *, last: bool = True) -> None:
+    def __init__(self, network: Solo) -> None:
         super().__init__()
         self.config = network.config
         self.patches = network.patches
         self._fold_levels(network)
         self._fold_patches(network)
-        self._fold_join(network, last)
+        self._fold_join(network)
         self.register_buffer("band_of_bin", network.band_of_bin)
         self.mix_in, self.mix_out = network.mix_in, network.mix_out
         self.norm = network.norm
@@ -81,15 +81,14 @@ class SoloHop(nn.Module):
         self.register_buffer("patch_weight", weight.detach().flatten(1).T.contiguous())
         self.register_buffer("patch_bias", (network.patch_place + network.patch_in.bias).detach())
 
-    def _fold_join(self, network: Solo, last: bool) -> None:
+    def _fold_join(self, network: Solo) -> None:
         """Local and context features side by side, one product instead of two.
 
         A map more than there are is always one: it carries the bias of the words' read-out.
         """
-        more = (0, int(last))
         weight = torch.cat([network.join_local.weight, network.join_context.weight], dim=1).T
-        self.register_buffer("join_weight", functional.pad(weight, more).detach())
-        bias = functional.pad(network.join_local.bias, more, value=1.0)
+        self.register_buffer("join_weight", functional.pad(weight, (0, 1)).detach())
+        bias = functional.pad(network.join_local.bias, (0, 1), value=1.0)
         self.register_buffer("join_bias", bias.detach())
 
     @property
@@ -112,77 +111,29 @@ class SoloHop(nn.Module):
         """
         c = self.config
         means, *memories = state.split([len(self.reach)] + [c.memory] * c.blocks, dim=-1)
-        distance, means = self.hear(spectrum, means)
-        maps, memories = self.maps(distance, memories)
-        return self.separate(spectrum, maps, conditioning), torch.cat([means, *memories], dim=-1)
-
-    def hear(self, spectrum: Tensor, means: Tensor) -> tuple[Tensor, Tensor]:
-        """Distances of the bands' levels from their running means, and the next means."""
         power = spectrum.square().sum(-1)
         level = torch.log(torch.addmm(self.level_bias, power, self.level_weight))
         distance = level.index_select(-1, self.reach) - means
-        return distance, means + self.approach * distance
+        means = means + self.approach * distance
 
-    def maps(self, distance: Tensor, memories: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        """Feature maps ``(batch * patches, maps)``, and the next memories."""
-        c = self.config
         patches = distance.reshape(-1, self.patches, len(self.patch_weight))
         local = torch.relu(patches @ self.patch_weight + self.patch_bias)
-        x, new = self.mix_in(local.flatten(1)), []
-        for block, memory in zip(self.blocks, memories, strict=True):
-            x, memory = block(x, memory)
-            new.append(memory)
+        x = self.mix_in(local.flatten(1))
+        for at, block in enumerate(self.blocks):
+            x, memories[at] = block(x, memories[at])
         # turned into rows before the relu: onnxruntime would fuse it with the product otherwise,
         # and such a product is not taken in int8
         context = torch.relu(self.mix_out(self.norm(x)).reshape(-1, c.patch_width))
         joined = torch.cat([local.reshape(-1, c.patch_width), context], dim=-1)
-        return torch.relu(torch.addmm(self.join_bias, joined, self.join_weight)), new
+        maps = torch.relu(torch.addmm(self.join_bias, joined, self.join_weight))
 
-    def separate(self, spectrum: Tensor, maps: Tensor, conditioning: Tensor) -> Tensor:
-        """Stems ``(batch, queries, bins, 2)`` by masks that the words read off the maps."""
-        rows = maps.shape[-1]
-        read = maps.reshape(-1, 1, self.patches, rows) @ conditioning.unflatten(
-            -1, (rows, self.config.patch)
+        read = maps.reshape(-1, 1, self.patches, c.maps + 1) @ conditioning.unflatten(
+            -1, (c.maps + 1, c.patch)
         )
         # the residual is a query whose logit is zero
         mask = torch.softmax(functional.pad(read.flatten(2), (0, 0, 0, 1)), dim=1)[:, :-1]
-        return mask.index_select(-1, self.band_of_bin)[..., None] * spectrum[:, None]
-
-
-class EnsembleHop(nn.Module):
-    """As :class:`SoloHop`, of a :class:`~..separators.solo_ensemble.SoloEnsemble`.
-
-    The running means are the same for all members, and kept once.
-    """
-
-    def __init__(self, network: BandFusion) -> None:
-        super().__init__()
-        *others, last = network.members
-        hops = [*(SoloHop(member, last=False) for member in others), SoloHop(last)]
-        self.hops = nn.ModuleList(hops)
-        self.sizes = [len(hops[0].reach)]
-        self.sizes += [hop.config.memory for hop in hops for _ in hop.blocks]
-
-    @property
-    def state_size(self) -> int:
-        """Length of the flat state of one audio channel."""
-        return sum(self.sizes)
-
-    def forward(
-        self, spectrum: Tensor, conditioning: Tensor, state: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Separates one frame, see :meth:`SoloHop.forward`."""
-        hops = tuple(cast("Iterable[SoloHop]", self.hops))
-        means, *memories = state.split(self.sizes, dim=-1)
-        distance, means = hops[0].hear(spectrum, means)
-        maps, kept = [], [means]
-        for hop in hops:
-            own, memories = memories[: len(hop.blocks)], memories[len(hop.blocks) :]
-            found, new = hop.maps(distance, own)
-            maps.append(found)
-            kept += new
-        stems = hops[-1].separate(spectrum, torch.cat(maps, dim=-1), conditioning)
-        return stems, torch.cat(kept, dim=-1)
+        stems = mask.index_select(-1, self.band_of_bin)[..., None] * spectrum[:, None]
+        return stems, torch.cat([means, *memories], dim=-1)
 
 
 class _Block(nn.Module):

@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from torch import Tensor, nn
+from torch import nn
 
 from .checkpoint_files import check_finite, fill, read_arguments, read_file, unwrap
 from .published import PUBLISHED
-from .solo import BandFusion, Solo, SoloConfig, check_sizes
-from .solo_ensemble import SoloEnsemble
+from .solo import Solo, SoloConfig, check_sizes
 
 Network = TypeVar("Network", bound=nn.Module, covariant=True)
 
@@ -70,37 +69,21 @@ def load(path: Path) -> Checkpoint[nn.Module]:
     return Checkpoint(name, network.eval(), arguments, digest)
 
 
-def load_solo(path: Path) -> Checkpoint[BandFusion]:
-    """As :func:`load`, for a checkpoint of ``solo``, one network or several that vote.
-
-    Raises:
-        ValueError: it is of another system, or as in :func:`load`.
-    """
+def load_solo(path: Path) -> Checkpoint[Solo]:
+    """As :func:`load`, for a checkpoint of ``solo``; ``ValueError`` for any other."""
     found = load(path)
-    if not isinstance(found.network, BandFusion):
+    if not isinstance(found.network, Solo):
         raise ValueError(f"{path} is a checkpoint of {found.architecture}, not of solo")
     return Checkpoint("solo", found.network, found.facts, found.sha256, found.curve)
 
 
-def contents(network: BandFusion) -> dict[str, Any]:
-    """``config`` and ``weights`` of a checkpoint of ``solo``, lists of them if several vote."""
-    members = network.members
-    if len(members) == 1:
-        return {"config": members[0].config.to_dict(), "weights": members[0].state_dict()}
-    return {
-        "config": [member.config.to_dict() for member in members],
-        "weights": [member.state_dict() for member in members],
-    }
-
-
 def _our_own(path: Path, saved: Mapping[str, Any], digest: str) -> Checkpoint[nn.Module]:
     try:
-        sizes, weights = saved["config"], saved["weights"]
-        network: BandFusion
-        if isinstance(sizes, list):
-            network = SoloEnsemble([_member(*pair) for pair in zip(sizes, weights, strict=True)])
-        else:
-            network = _member(sizes, weights)
+        config = SoloConfig(**saved["config"])
+        check_sizes(config, saved["weights"])  # before the network takes memory
+        check_finite(saved["weights"])
+        network = Solo(config)
+        network.load_state_dict(saved["weights"])
         facts = saved["facts"]
         for fact in ("vocabulary", "encoder"):  # without these nobody can ask it for anything
             facts[fact]
@@ -108,12 +91,3 @@ def _our_own(path: Path, saved: Mapping[str, Any], digest: str) -> Checkpoint[nn
         reason = str(error).partition("\n")[0][:160]
         raise ValueError(f"{path} is no checkpoint of soloist training ({reason})") from error
     return Checkpoint("solo", network.eval(), facts, digest, saved["curve"])
-
-
-def _member(sizes: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Solo:
-    config = SoloConfig(**sizes)
-    check_sizes(config, weights)  # before the network takes memory
-    check_finite(weights)
-    network = Solo(config)
-    network.load_state_dict(weights)
-    return network

@@ -86,27 +86,19 @@ class SoloConfig:
         return asdict(self)
 
 
-class BandFusion(nn.Module):
-    """What one network and several have in common: bands come in, maps are read out to masks.
+class Solo(nn.Module):
+    """The network: ``forward(spectrum, conditioning, state) -> (stems, state)``.
 
-    ``forward(spectrum, conditioning, state) -> (stems, state)``; ``conditioning`` is what
-    :meth:`condition` makes of query embeddings: for each query, its gates folded into the weights
-    that read its mask off the feature maps.
-
-    Args:
-        config: of it the front end, the bands and the patches count here.
-        maps: number of feature maps.
-
-    Raises:
-        ValueError: bands do not divide into patches.
+    ``conditioning`` is what :meth:`condition` makes of query embeddings: for each query, its gates
+    folded into the weights that read its mask off the feature maps.
     """
 
     band_mean: Tensor
     band_of_bin: Tensor
 
-    def __init__(self, config: SoloConfig, maps: int) -> None:
+    def __init__(self, config: SoloConfig) -> None:
         super().__init__()
-        self.config, self.maps = config, maps
+        self.config = config
         c = config
         edges = torch.tensor(c.edges)
         self.bands = c.bands
@@ -120,15 +112,29 @@ class BandFusion(nn.Module):
         band_mean = functional.one_hot(band_of_bin, self.bands) * (scale / edges.diff())
         self.register_buffer("band_mean", band_mean.float(), persistent=False)
 
-    @property
-    def members(self) -> tuple[Solo, ...]:
-        """The single networks that it is made of."""
-        raise NotImplementedError
+        channels = 1 + len(c.smoothing)
+        flat = self.patches * c.patch_width
+        self.leaky = Leaky(c.smoothing)
+        self.patch_in = nn.Linear(channels * c.patch_reach, c.patch_width)
+        self.patch_place = nn.Parameter(torch.zeros(self.patches, c.patch_width))
+        self.mix_in = nn.Linear(flat, c.width)
+        longest = 4.0 * c.sample_rate / c.hop
+        self.recurrences = nn.ModuleList(
+            GatedRecurrence(c.width, c.memory, longest) for _ in range(c.blocks)
+        )
+        self.norm = nn.LayerNorm(c.width)
+        self.mix_out = nn.Linear(c.width, flat)
+        self.join_local = nn.Linear(c.patch_width, c.maps)
+        self.join_context = nn.Linear(c.patch_width, c.maps, bias=False)
+        self.conditioner = nn.Sequential(
+            nn.Linear(c.embedding, 512), nn.GELU(), nn.Linear(512, c.maps + 1)
+        )
+        self.readout = nn.Parameter(torch.randn(c.maps, c.patch) / math.sqrt(c.maps))
 
     @property
     def state_size(self) -> int:
         """Length of the flat state of one audio channel."""
-        raise NotImplementedError
+        return len(self.config.smoothing) * self.bands + self.config.blocks * self.config.memory
 
     def initial_state(self, batch: int) -> Tensor:
         """Returns the state of a stream that has heard nothing, ``(batch, state_size)``."""
@@ -137,7 +143,7 @@ class BandFusion(nn.Module):
     @property
     def conditioning_size(self) -> int:
         """Length of a query's conditioning."""
-        return (self.maps + 1) * self.config.patch
+        return (self.config.maps + 1) * self.config.patch
 
     def forward(
         self, spectrum: Tensor, conditioning: Tensor, state: Tensor
@@ -168,7 +174,28 @@ class BandFusion(nn.Module):
         Returns:
             Maps ``(batch, frames, patches, maps)`` and the next state.
         """
-        raise NotImplementedError
+        c = self.config
+        b, n = power.shape[0], power.shape[1]
+        level = 0.25 * torch.log(power + 1.0) + (2.0 + 0.25 * math.log(POWER_FLOOR))
+        split = len(c.smoothing) * self.bands
+        means, means_state = self.leaky(level, state[:, :split].reshape(b, -1, self.bands))
+        features = torch.cat([level[:, :, None], level[:, :, None] - means], dim=2)
+
+        margin = (c.patch_reach - c.patch) // 2
+        patches = functional.pad(features, (margin, margin)).unfold(-1, c.patch_reach, c.patch)
+        patches = patches.transpose(2, 3).reshape(b, n, self.patches, -1)
+        local = functional.relu(self.patch_in(patches) + self.patch_place)
+
+        x = self.mix_in(local.flatten(2)).float()
+        memories = state[:, split:].split(c.memory, dim=-1)
+        new_memories = []
+        for block, memory in zip(self.recurrences, memories, strict=True):
+            x, memory = block(x, memory)
+            new_memories.append(memory)
+
+        context = functional.relu(self.mix_out(self.norm(x))).reshape(local.shape)
+        maps = functional.relu(self.join_local(local) + self.join_context(context))
+        return maps, torch.cat([means_state.flatten(1), *new_memories], dim=-1)
 
     def condition(self, embedding: Tensor) -> Tensor:
         """Turns query embeddings ``(..., embedding)`` into ``(..., conditioning_size)``.
@@ -177,7 +204,10 @@ class BandFusion(nn.Module):
         the logits of its bands; so the product is the same as gating first and reading out after,
         and is taken once per query instead of once per hop.
         """
-        raise NotImplementedError
+        gates = self.conditioner(embedding)
+        weights = gates[..., :-1, None] * self.readout
+        bias = gates[..., -1:, None].expand(*gates.shape[:-1], 1, self.config.patch)
+        return torch.cat([weights, bias], dim=-2).flatten(-2)
 
     def logits(self, maps: Tensor, conditioning: Tensor) -> Tensor:
         """Weighs maps ``(batch, frames, patches, maps)`` into logits of every query's bands.
@@ -206,70 +236,6 @@ class BandFusion(nn.Module):
         top = logits.amax(1, keepdim=True).clamp(min=0)
         weights = torch.exp(logits - top)
         return weights / (weights.sum(1, keepdim=True) + torch.exp(-top))
-
-
-class Solo(BandFusion):
-    """A trunk, and the words' network that makes its gates."""
-
-    def __init__(self, config: SoloConfig) -> None:
-        super().__init__(config, config.maps)
-        c = config
-        channels = 1 + len(c.smoothing)
-        flat = self.patches * c.patch_width
-        self.leaky = Leaky(c.smoothing)
-        self.patch_in = nn.Linear(channels * c.patch_reach, c.patch_width)
-        self.patch_place = nn.Parameter(torch.zeros(self.patches, c.patch_width))
-        self.mix_in = nn.Linear(flat, c.width)
-        longest = 4.0 * c.sample_rate / c.hop
-        self.recurrences = nn.ModuleList(
-            GatedRecurrence(c.width, c.memory, longest) for _ in range(c.blocks)
-        )
-        self.norm = nn.LayerNorm(c.width)
-        self.mix_out = nn.Linear(c.width, flat)
-        self.join_local = nn.Linear(c.patch_width, c.maps)
-        self.join_context = nn.Linear(c.patch_width, c.maps, bias=False)
-        self.conditioner = nn.Sequential(
-            nn.Linear(c.embedding, 512), nn.GELU(), nn.Linear(512, c.maps + 1)
-        )
-        self.readout = nn.Parameter(torch.randn(c.maps, c.patch) / math.sqrt(c.maps))
-
-    @property
-    def members(self) -> tuple[Solo, ...]:
-        return (self,)
-
-    @property
-    def state_size(self) -> int:
-        return len(self.config.smoothing) * self.bands + self.config.blocks * self.config.memory
-
-    def trunk(self, power: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        c = self.config
-        b, n = power.shape[0], power.shape[1]
-        level = 0.25 * torch.log(power + 1.0) + (2.0 + 0.25 * math.log(POWER_FLOOR))
-        split = len(c.smoothing) * self.bands
-        means, means_state = self.leaky(level, state[:, :split].reshape(b, -1, self.bands))
-        features = torch.cat([level[:, :, None], level[:, :, None] - means], dim=2)
-
-        margin = (c.patch_reach - c.patch) // 2
-        patches = functional.pad(features, (margin, margin)).unfold(-1, c.patch_reach, c.patch)
-        patches = patches.transpose(2, 3).reshape(b, n, self.patches, -1)
-        local = functional.relu(self.patch_in(patches) + self.patch_place)
-
-        x = self.mix_in(local.flatten(2)).float()
-        memories = state[:, split:].split(c.memory, dim=-1)
-        new_memories = []
-        for block, memory in zip(self.recurrences, memories, strict=True):
-            x, memory = block(x, memory)
-            new_memories.append(memory)
-
-        context = functional.relu(self.mix_out(self.norm(x))).reshape(local.shape)
-        maps = functional.relu(self.join_local(local) + self.join_context(context))
-        return maps, torch.cat([means_state.flatten(1), *new_memories], dim=-1)
-
-    def condition(self, embedding: Tensor) -> Tensor:
-        gates = self.conditioner(embedding)
-        weights = gates[..., :-1, None] * self.readout
-        bias = gates[..., -1:, None].expand(*gates.shape[:-1], 1, self.config.patch)
-        return torch.cat([weights, bias], dim=-2).flatten(-2)
 
 
 def check_sizes(config: SoloConfig, weights: Mapping[str, Tensor]) -> None:

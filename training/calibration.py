@@ -10,8 +10,6 @@ flatter them a little; what they gain on classes that they were not chosen on is
 
     python -m soloist.training.calibration runs/solo/checkpoint.pt solo.pt \\
       --mixtures data/dev_mixtures.csv
-
-``--beside`` makes one checkpoint of several networks, which vote (``separators.solo_ensemble``).
 """
 
 from __future__ import annotations
@@ -30,28 +28,25 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..separators.checkpoints import contents, load_solo
-from ..separators.solo import BandFusion
-from ..separators.solo_ensemble import SoloEnsemble
+from ..separators.checkpoints import load_solo
+from ..separators.solo import Solo
 from .gates import even_out, synonyms
 from .mixture_list import Mixture, read_mixtures, render
 from .phrases import embed
 from .trainer import write
 
 
-def calibrate(network: BandFusion, scale: float, shift: float) -> None:
+def calibrate(network: Solo, scale: float, shift: float) -> None:
     """Turns every mask logit into ``scale * logit + shift``, in place.
 
-    All logits of a query are linear in its gates, the last of which is added to each of them; and
-    so is the mean of several networks' logits.
+    All logits of a query are linear in its gates, the last of which is added to each of them.
     """
-    for member in network.members:
-        last = member.conditioner[-1]
-        assert isinstance(last, nn.Linear)
-        with torch.no_grad():
-            last.weight.mul_(scale)
-            last.bias.mul_(scale)
-            last.bias[-1] += shift
+    last = network.conditioner[-1]
+    assert isinstance(last, nn.Linear)
+    with torch.no_grad():
+        last.weight.mul_(scale)
+        last.bias.mul_(scale)
+        last.bias[-1] += shift
 
 
 SCALES = (0.6, 0.7, 0.75, 0.8, 0.85, 0.9)
@@ -95,9 +90,7 @@ def _si_sdr(cross: float, estimate: float, source: float) -> float:
 
 
 @torch.no_grad()
-def hear(
-    network: BandFusion, mixture: Mixture, root: Path, embedding: NDArray[np.float32]
-) -> Heard:
+def hear(network: Solo, mixture: Mixture, root: Path, embedding: NDArray[np.float32]) -> Heard:
     """Runs the network over a mixture of a list whose clips lie under ``root``.
 
     Args:
@@ -184,20 +177,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _set(options: argparse.Namespace) -> None:
     """Evens out the gates, scores every setting and writes the checkpoint with the best."""
-    network, known = together([options.checkpoint, *options.beside])
-    facts = known["facts"]
+    trained = load_solo(options.checkpoint)
+    saved: dict[str, Any] = torch.load(options.checkpoint, weights_only=True)
     listed = read_mixtures(options.mixtures)
-    classes = facts["vocabulary"]
+    classes = trained.facts["vocabulary"]
     others = synonyms()
     words = {mixture.query for mixture in listed}.union(*classes.values(), *others.values())
-    embeddings = embed(words, facts["encoder"])
-    for member in network.members:
-        even_out(member, embeddings, classes, others)
+    embeddings = embed(words, trained.facts["encoder"])
+    even_out(trained.network, embeddings, classes, others)
     settings = [(1.0, 0.0), *itertools.product(options.scales, options.shifts)]
     columns, present = [], []
     for mixture in listed:
         asked = embeddings[mixture.query]
-        heard = hear(network, mixture, options.mixtures.parent, asked)
+        heard = hear(trained.network, mixture, options.mixtures.parent, asked)
         present.append(heard.source > 0)
         masks = (torch.sigmoid(scale * heard.logits + shift) for scale, shift in settings)
         columns.append([figure(mask, heard) for mask in masks])
@@ -210,51 +202,16 @@ def _set(options: argparse.Namespace) -> None:
     gain = held_out(figures, there, labels, options.least_attenuation)
     print(f"chosen on other classes: SI-SDRi {gain:+.2f} dB")
     scale, shift = settings[chosen]
-    calibrate(network, scale, shift)
-    facts["calibration"] = {"scale": scale, "shift": shift}
-    write(options.output, {**contents(network), **known})
-
-
-def together(paths: Sequence[Path]) -> tuple[BandFusion, dict[str, Any]]:
-    """Reads checkpoints of ``solo``; of several makes one network, in which they vote.
-
-    Returns:
-        The network, and the ``facts`` and ``curve`` of its checkpoint. Of several, the facts are
-        what they share, the words, and under ``members`` those of each, with its curve.
-
-    Raises:
-        ValueError: one cannot be read, or they do not fit together.
-    """
-    found = [load_solo(path) for path in paths]
-    first = found[0]
-    if len(found) == 1:
-        return first.network, {"facts": dict(first.facts), "curve": first.curve}
-    shared = {fact: first.facts[fact] for fact in ("vocabulary", "encoder")}
-    for path, other in zip(paths, found, strict=True):
-        if any(other.facts[fact] != value for fact, value in shared.items()):
-            raise ValueError(
-                f"{path} was trained on other words than {paths[0]}; both need the same"
-            )
-    members = [
-        {**{fact: v for fact, v in one.facts.items() if fact not in shared}, "curve": one.curve}
-        for one in found
-    ]
-    network = SoloEnsemble([member for one in found for member in one.network.members])
-    return network, {"facts": {**shared, "members": members}, "curve": []}
+    calibrate(trained.network, scale, shift)
+    saved["weights"] = trained.network.state_dict()
+    saved["facts"]["calibration"] = {"scale": scale, "shift": shift}
+    write(options.output, saved)
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m soloist.training.calibration")
     parser.add_argument("checkpoint", type=Path, help="what training wrote")
     parser.add_argument("output", type=Path, help="checkpoint to write")
-    parser.add_argument(
-        "--beside",
-        type=Path,
-        nargs="+",
-        default=[],
-        metavar="CHECKPOINT",
-        help="more networks, to vote with the first",
-    )
     parser.add_argument(
         "--mixtures", type=Path, required=True, help="list of mixtures to set it on"
     )

@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 
 def test_its_weights_are_those_of_the_checkpoint_rounded() -> None:
     trained, bundle = load_solo(ROOT / "training/checkpoints/solo.pt"), Bundle.open("solo")
-    weights = dict(SoloHop(trained.network.members[0]).named_parameters())
+    weights = dict(SoloHop(trained.network).named_parameters())
     graph = onnx.load(bundle.path).graph
     stored = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
     products = [node for node in graph.node if node.op_type == "DequantizeLinear"]

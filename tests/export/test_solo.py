@@ -1,7 +1,6 @@
 """From a checkpoint to sound: the bundle says what the network says, hop by hop and in a stream."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +13,8 @@ from soloist.runtime.bundle import Bundle
 from soloist.runtime.errors import BundleError, QueryError
 from soloist.runtime.queries import conditioning_for
 from soloist.runtime.session import Session
-from soloist.runtime.spec import Precision
 from soloist.separators.checkpoints import load_solo
-from soloist.separators.solo import BandFusion, Solo, SoloConfig
+from soloist.separators.solo import Solo, SoloConfig
 from soloist.streaming.offline import separate_array
 from soloist.streaming.processor import Processor
 
@@ -61,21 +59,6 @@ def bundle(checkpoint: Path, tmp_path: Path) -> Bundle:
     return Bundle.open(tmp_path / "solo.onnx")
 
 
-@pytest.fixture(scope="module")
-def voters(checkpoint: Path) -> Path:
-    """A checkpoint of two networks, the second of other sizes."""
-    torch.manual_seed(6)
-    config = replace(CONFIG, width=32, maps=16)
-    second = Solo(config)
-    with torch.no_grad():
-        second.readout.mul_(8)
-    first = torch.load(checkpoint)
-    sizes, weights = [first["config"], config.to_dict()], [first["weights"], second.state_dict()]
-    path = checkpoint.parent / "voters.pt"
-    torch.save({**first, "config": sizes, "weights": weights, "curve": []}, path)
-    return path
-
-
 def noise(samples: int) -> NDArray[np.float32]:
     rng = np.random.default_rng(samples)
     swell = 0.3 * np.sin(np.arange(samples) * 1e-3) ** 2
@@ -84,9 +67,7 @@ def noise(samples: int) -> NDArray[np.float32]:
 
 
 @torch.no_grad()
-def whole_file(
-    network: BandFusion, audio: NDArray[np.float32], words: torch.Tensor
-) -> torch.Tensor:
+def whole_file(network: Solo, audio: NDArray[np.float32], words: torch.Tensor) -> torch.Tensor:
     """Every stem of the recording in one pass of torch, ``(queries, samples)``."""
     front = network.config.frontend
     padded = torch.from_numpy(np.pad(audio[:, 0], (0, 2 * front.hop)))
@@ -134,23 +115,6 @@ def test_the_stream_equals_the_network_over_the_whole_file(
     stems = separate_array(processor, audio, 48_000, block_size=block)
     np.testing.assert_allclose(stems[:2, :, 0], expected, atol=1e-4)
     np.testing.assert_allclose(stems.sum(axis=0), audio, atol=1e-5)
-
-
-@pytest.mark.parametrize(("precision", "snr"), [("fp32", 90), ("int8", 35)])
-def test_several_networks_are_one_bundle(
-    voters: Path, tmp_path: Path, precision: Precision, snr: float
-) -> None:
-    spec = export_bundle(voters, ["rain"], tmp_path / "two.onnx", precision=precision)
-    assert spec.parity["snr_db"] >= snr
-    assert [sizes["maps"] for sizes in spec.training["config"]] == [24, 16]
-    bundle, network = Bundle.open(tmp_path / "two.onnx"), load_solo(voters).network
-    words = conditioning_for(bundle, ["heavy rain", "dog"])
-    audio = noise(24_000)
-    processor = Processor(Session(bundle, device="cpu", conditioning=words), outputs="stems")
-    stems = separate_array(processor, audio, 48_000, block_size=128)[:2, :, 0]
-    expected = whole_file(network, audio, torch.from_numpy(words)).numpy()
-    off = 10 * np.log10(np.sum(expected**2) / np.sum((stems - expected) ** 2))
-    assert off >= snr - 5
 
 
 def test_words_and_defaults_are_the_same_thing(bundle: Bundle) -> None:

@@ -6,29 +6,26 @@ from pathlib import Path
 import pytest
 import torch
 
-from soloist.export.solo_hop import EnsembleHop, SoloHop
+from soloist.export.solo_hop import SoloHop
 from soloist.separators.checkpoints import load_solo
-from soloist.separators.solo import BandFusion, Solo, SoloConfig
-from soloist.separators.solo_ensemble import SoloEnsemble
+from soloist.separators.solo import Solo, SoloConfig
 
 SMALL = SoloConfig(width=48, memory=40, blocks=2, patch_width=16, maps=24, embedding=12)
 
 
-def networks() -> dict[str, BandFusion]:
+def networks() -> dict[str, Solo]:
     torch.manual_seed(1)
     configs = {
         "small": SMALL,
         "no overlap of patches": replace(SMALL, patch_reach=4),
         "wide patches": replace(SMALL, patch=8, patch_reach=16, smoothing=(3.0,)),
-        "another": replace(SMALL, width=32, memory=24, blocks=3, patch_width=8, maps=10),
     }
-    made: dict[str, BandFusion] = {name: Solo(config).eval() for name, config in configs.items()}
+    made = {name: Solo(config).eval() for name, config in configs.items()}
     for network in made.values():
         for weights in network.parameters():  # none of them may be zero, or it could be forgotten
             torch.nn.init.normal_(weights, std=0.3)
     trained = load_solo(Path(__file__).parents[2] / "training/checkpoints/solo.pt")
-    voters = [member for name in ("small", "another") for member in made[name].members]
-    return made | {"trained": trained.network, "ensemble": SoloEnsemble(voters).eval()}
+    return made | {"trained": trained.network}
 
 
 NETWORKS = networks()
@@ -39,7 +36,7 @@ NETWORKS = networks()
 @pytest.mark.parametrize(("channels", "queries"), [(1, 1), (2, 3)])
 def test_each_frame_is_that_of_the_network(name: str, channels: int, queries: int) -> None:
     network = NETWORKS[name]
-    hop = SoloHop(network) if isinstance(network, Solo) else EnsembleHop(network)
+    hop = SoloHop(network)
     words = torch.randn(queries, network.config.embedding)
     conditioning = network.condition(torch.nn.functional.normalize(words, dim=-1))
     level = torch.exp(3 * torch.randn(40, channels, 1, 1))  # whispers and shouts
@@ -55,7 +52,7 @@ def test_each_frame_is_that_of_the_network(name: str, channels: int, queries: in
 @torch.no_grad()
 def test_silence_is_the_same_too() -> None:
     network = NETWORKS["trained"]
-    hop = EnsembleHop(network)
+    hop = SoloHop(network)
     conditioning = network.condition(torch.randn(1, network.config.embedding))
     silence = torch.zeros(1, network.config.frontend.bins, 2)
     stems, state = hop(silence, conditioning, torch.zeros(1, hop.state_size))

@@ -10,8 +10,8 @@ import pytest
 import soundfile
 import torch
 
-from soloist.separators.checkpoints import contents, load_solo
-from soloist.separators.solo import BandFusion, Solo, SoloConfig
+from soloist.separators.checkpoints import load_solo
+from soloist.separators.solo import Solo, SoloConfig
 from soloist.training.calibration import (
     Heard,
     calibrate,
@@ -108,39 +108,6 @@ def test_a_mixture_is_heard_as_the_stream_would(mixtures: Path) -> None:
     shape = spectrum.abs().square().sum() / heard.source
     assert 1.0 <= float(shape) < 10
     assert hear(network, listed[2], mixtures.parent, words).source == 0.0
-
-
-def test_several_networks_are_set_as_one(
-    mixtures: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr("soloist.training.phrases.load_encoder", lambda name: SixEncoder())
-    torch.manual_seed(0)
-    words = {"encoder": "six", "vocabulary": {"hum": ["a hum"]}}
-    networks = [Solo(SMALL), Solo(replace(SMALL, maps=6))]
-    paths = [mixtures.parent / f"{name}.pt" for name in ("one", "two", "strange", "both")]
-    told = [{**words, "seed": 1}, {**words, "seed": 2}, {**words, "encoder": "seven"}]
-    for path, network, facts in zip(paths, [*networks, networks[0]], told, strict=False):
-        torch.save({**contents(network), "facts": facts, "curve": [{"step": 1}]}, path)
-    one, two, strange, both = map(str, paths)
-    options = ["--mixtures", str(mixtures), "--least-attenuation", "0"]
-    assert main([one, both, "--beside", two, *options]) == 0
-    found = load_solo(paths[3])
-    assert [facts["seed"] for facts in found.facts["members"]] == [1, 2]
-    scale, shift = (found.facts["calibration"][name] for name in ("scale", "shift"))
-    power, asked = 1e6 * torch.rand(1, 5, networks[0].bands), torch.randn(2, 6)
-
-    def heard(network: BandFusion) -> torch.Tensor:
-        maps, _ = network.trunk(power, network.initial_state(1))
-        return network.logits(maps, network.condition(asked))
-
-    for network in networks:
-        even_out(network, embed(["a hum"], "six"), words["vocabulary"], {})  # type: ignore[arg-type]
-    with torch.no_grad():
-        mean = (heard(networks[0]) + heard(networks[1])) / 2
-        torch.testing.assert_close(heard(found.network), scale * mean + shift)
-    capsys.readouterr()
-    assert main([one, both, "--beside", strange, *options]) == 2
-    assert "strange.pt was trained on other words than" in capsys.readouterr().err
 
 
 def test_the_command_writes_a_checkpoint_that_says_so(

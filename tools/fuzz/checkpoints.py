@@ -80,9 +80,6 @@ def _edit_config(rng: random.Random) -> bytes:
         key = rng.choice(sorted(weights))
         size = rng.choice((1, 1 << 20, 1 << 40))
         weights[key] = torch.zeros(1).expand(size)  # a shape that no memory stands behind
-    if rng.random() < 0.3:  # as of several networks that vote, or of one too many
-        checkpoint["config"] = [_checkpoint()["config"], checkpoint["config"]]
-        checkpoint["weights"] = [checkpoint["weights"]] * rng.choice((1, 2, 2, 2))
     return _saved(checkpoint)
 
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Optimizer
 
-from ...separators.checkpoints import contents, load_solo
+from ...separators.checkpoints import load_solo
 from ...separators.solo import Solo, SoloConfig
 from ..clips import load_clips, vocabulary
 from ..development import Development
@@ -111,7 +111,7 @@ class Supervised(Recipe[SoloRun]):
 
     def _begin_with(self, path: Path) -> None:
         found = load_solo(path).network
-        if not isinstance(found, Solo) or found.config != self.network.config:
+        if found.config != self.network.config:
             raise ValueError(f"start: {path} is of other sizes than [network] says")
         self.network.load_state_dict(found.state_dict())
 
@@ -165,14 +165,14 @@ class Supervised(Recipe[SoloRun]):
         return self.development.score(partial(_separate, network, self.words))
 
     def write(self, folder: Path, network: nn.Module, facts: Mapping[str, Any]) -> None:
-        assert isinstance(network, Solo)
         known = {
             "clips": self.clips,
             "encoder": self.settings.encoder,
             "vocabulary": self.vocabulary,
         }
         checkpoint = {
-            **contents(network),
+            "config": self.network.config.to_dict(),
+            "weights": network.state_dict(),
             "facts": {**known, **{key: fact for key, fact in facts.items() if key != "curve"}},
             "curve": list(facts["curve"]),
         }
