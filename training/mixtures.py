@@ -31,6 +31,8 @@ class Scenes(Table):
     Attributes:
         sounds: at most so many in a mixture; of three, 70 % hold two.
         speed: share of the sounds played at another speed, and so pitch, by up to ``octaves``.
+        equaliser_db: how far a sound's colour is changed: standard deviation of each of five steps
+            from the lowest to the highest frequencies, 60 % of the sounds.
         alike: share of the mixtures whose sounds, and the one asked for in vain, are of one
             category, as far as it has enough classes: those that are taken for each other.
         overlay: share of the sounds that are two recordings of one class at once.
@@ -45,6 +47,7 @@ class Scenes(Table):
     sounds: Literal[2, 3] = 3
     speed: float = Field(default=0.5, ge=0, le=1)
     octaves: float = Field(default=0.35, ge=0, le=2)
+    equaliser_db: float = Field(default=2.5, ge=0, le=12)
     alike: float = Field(default=0.0, ge=0, le=1)
     overlay: float = Field(default=0.0, ge=0, le=1)
     rooms: float = Field(default=0.0, ge=0, le=1)
@@ -102,7 +105,7 @@ class Mixtures(Dataset[Mapping[str, Any]]):
             clip = self.classes.clip(number, random)
             sources[j] = self._sound(clip, number, chosen[-1], random)
             queries[j] = query_near(clip.phrases, self.embeddings, random)
-            equalisers[j] = _equaliser(self.bins, random)
+            equalisers[j] = _equaliser(self.bins, self.scenes.equaliser_db, random)
             present[j] = True
         absent = self.classes.clip(chosen[count], random)
         queries[most] = query_near(absent.phrases, self.embeddings, random)
@@ -177,14 +180,14 @@ def _balance(sources: Samples, random: np.random.Generator) -> None:
     sources *= 10 ** (random.uniform(-30, -1) / 20) / peak
 
 
-def _equaliser(bins: int, random: np.random.Generator) -> Samples:
-    """A smooth random curve of a few dB; sometimes the top is cut off as in old recordings."""
+def _equaliser(bins: int, step_db: float, random: np.random.Generator) -> Samples:
+    """A smooth random curve; sometimes the top is cut off as in old recordings."""
     gain = np.ones(bins, np.float32)
     if random.random() < 0.6:
-        knots = np.cumsum(random.normal(0, 2.5, 6))
+        knots = np.cumsum(random.normal(0, step_db, 6))
         octaves = np.log2(np.arange(bins) + 2) / np.log2(bins + 2) * 5
         decibels = np.interp(octaves, np.arange(6), knots - knots.mean())
-        gain *= 10 ** (np.clip(decibels, -15, 15) / 20)
+        gain *= 10 ** (np.clip(decibels, -6 * step_db, 6 * step_db) / 20)
     if random.random() < 0.15:
         cut = random.uniform(0.15, 0.9) * bins
         gain /= 1 + (np.arange(bins) / cut) ** 16

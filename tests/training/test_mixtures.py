@@ -107,6 +107,24 @@ def test_pollution_is_another_sound_within_a_source() -> None:
                 assert (spectrum > 0.3 * spectrum.max()).sum() == wanted
 
 
+@pytest.mark.parametrize("step_db", [0.0, 2.5, 6.0])
+def test_equalisers_walk_as_far_as_they_are_told(clips: list[Clip], step_db: float) -> None:
+    """From the lowest bin to the highest are five steps, in 60 % of the sounds."""
+    drawn_curves = [
+        curve
+        for item in drawn(clips, 150, equaliser_db=step_db)
+        for curve, there in zip(item["equalisers"], item["present"], strict=True)
+        if there
+    ]
+    curves = 20 * np.log10(np.array(drawn_curves))
+    whole = curves[curves[:, -1] - curves[:, -8] > -6]  # without those that are cut off on top
+    walks = whole[:, -1] - whole[:, 0]
+    changed = np.abs(walks) > 1e-3
+    assert abs(changed.mean() - 0.6 * (step_db > 0)) < 0.1
+    if step_db:
+        assert walks[changed].std() == pytest.approx(np.sqrt(5) * step_db, rel=0.2)
+
+
 def test_noise_behind_a_mixture_is_as_quiet_as_it_says(clips: list[Clip]) -> None:
     assert not any(item["background"].any() for item in drawn(clips, 5))
     behind = []
