@@ -29,14 +29,15 @@ class Muon(torch.optim.Muon):
     def step(self, closure: None = None) -> None:  # type: ignore[override]
         """Takes one step."""
         for group in self.param_groups:
-            weights: list[Tensor] = []
-            gradients: list[Tensor] = []
-            momenta: list[Tensor] = []
-            self._init_group(group, weights, gradients, momenta)
             rate, keep = float(group["lr"]), group["momentum"]
-            for weight, gradient, momentum in zip(weights, gradients, momenta, strict=True):
-                momentum.lerp_(gradient, 1 - keep)
-                update = orthogonal(gradient.lerp(momentum, keep), group["ns_coefficients"])
+            for weight in group["params"]:
+                if weight.grad is None:
+                    continue
+                state = self.state[weight]
+                if "momentum_buffer" not in state:
+                    state["momentum_buffer"] = torch.zeros_like(weight.grad)
+                momentum = state["momentum_buffer"].lerp_(weight.grad, 1 - keep)
+                update = orthogonal(weight.grad.lerp(momentum, keep), group["ns_coefficients"])
                 weight.mul_(1 - rate * group["weight_decay"])
                 weight.add_(update, alpha=-0.2 * rate * max(weight.shape) ** 0.5)
 
