@@ -12,6 +12,8 @@ Order = TypeVar("Order")
 
 # How long whoever waits for the thread sleeps between two looks.
 _POLL_S = 1e-4
+# How long a thread is waited for that was told to end.
+_PATIENCE_S = 2.0
 
 
 class OrderThread(ABC, Generic[Order]):
@@ -52,7 +54,7 @@ class OrderThread(ABC, Generic[Order]):
         """Let the thread end after what it is at. Any thread; it is not waited for."""
         self._orders.put(None)
 
-    def close(self, limit_s: float = 2.0) -> bool:
+    def close(self, limit_s: float = _PATIENCE_S) -> bool:
         """The same, and whether it has ended within the limit. Control thread."""
         self.end()
         self._thread.join(limit_s)
@@ -63,9 +65,9 @@ _running: WeakSet[OrderThread[Any]] = WeakSet()
 
 
 @atexit.register
-def _end_all(limit_s: float = 2.0) -> None:
-    """End what still runs, and wait for it, for no longer than the limit in all."""
-    latest = time.monotonic() + limit_s
+def _end_all() -> None:
+    """End what still runs, and wait for it, for no longer than for one of them."""
+    latest = time.monotonic() + _PATIENCE_S
     threads = tuple(_running)
     for thread in threads:
         thread.end()

@@ -11,9 +11,9 @@ spectrogram, see ``calibration.figure``.
 from __future__ import annotations
 
 import argparse
-import csv
 import sys
 from collections import defaultdict
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from ..separators.checkpoints import load_solo
 from .calibration import figure, hear
+from .clips import load_clips
 from .mixture_list import RATE, read_mixtures, render
 from .phrases import embed
 
@@ -54,12 +55,9 @@ def colour(samples: NDArray[Any], sample_rate: int) -> float:
 def learned(manifest: Path) -> dict[str, NDArray[np.float64]]:
     """Colours of the recordings to learn from, by class."""
     found = defaultdict(list)
-    with manifest.open(encoding="utf8", newline="") as file:
-        for row in csv.DictReader(file):
-            if row["split"] == "train":
-                samples, rate = soundfile.read(manifest.parent / row["path"])
-                if samples.any():
-                    found[row["class"]].append(colour(samples, rate))
+    for clip in load_clips(manifest, "train", RATE):
+        if clip.samples.any():
+            found[clip.label].append(colour(clip.samples, RATE))
     return {label: np.array(colours) for label, colours in found.items()}
 
 
@@ -83,14 +81,14 @@ def measure(
     return found
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Measures and prints; the exit code, 2 for what cannot be used."""
     parser = argparse.ArgumentParser(prog="python -m soloist.training.colours")
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--mixtures", type=Path, required=True, help="list of mixtures")
     parser.add_argument("--manifest", type=Path, required=True, help="what was learned from")
     parser.add_argument("--stride", type=int, default=1, help="take each n-th mixture only")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     try:
         found = measure(options.checkpoint, options.mixtures, options.manifest, options.stride)
     except (OSError, ValueError, soundfile.SoundFileError) as error:

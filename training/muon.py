@@ -51,11 +51,12 @@ def orthogonal(matrix: Tensor, coefficients: tuple[float, float, float], steps: 
         steps: of the iteration.
     """
     first, third, fifth = coefficients
-    wide = matrix if len(matrix) <= matrix.shape[1] else matrix.T
+    tall = len(matrix) > matrix.shape[1]
+    wide = matrix.T if tall else matrix
     wide = wide / wide.norm().clamp(min=1e-7)
     for _ in range(steps):
         gram = wide @ wide.T
         wide = torch.addmm(
             wide, torch.addmm(gram, gram, gram, beta=third, alpha=fifth), wide, beta=first
         )
-    return wide if len(matrix) <= matrix.shape[1] else wide.T
+    return wide.T if tall else wide

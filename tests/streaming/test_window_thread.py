@@ -274,9 +274,8 @@ def test_a_session_that_is_forgotten_takes_its_thread_along(
     assert not thread.is_alive()
 
 
-def test_who_collects_a_forgotten_session_does_not_wait_for_its_thread(
-    script: Script, windowed_toy: Toys, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def hang_at_once(script: Script) -> tuple[threading.Event, threading.Event]:
+    """The first window hangs until the first event, and sets the second when it has begun."""
     gate, begun = threading.Event(), threading.Event()
 
     def hang(masks: Any) -> Any:
@@ -284,6 +283,13 @@ def test_who_collects_a_forgotten_session_does_not_wait_for_its_thread(
         gate.wait(30.0)
 
     script.at[0] = hang
+    return gate, begun
+
+
+def test_who_collects_a_forgotten_session_does_not_wait_for_its_thread(
+    script: Script, windowed_toy: Toys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, begun = hang_at_once(script)
     before = set(threading.enumerate())
     session = WindowedSession(windowed_toy().bundle, device="cpu")
     (thread,) = set(threading.enumerate()) - before
@@ -303,13 +309,7 @@ def test_who_collects_a_forgotten_session_does_not_wait_for_its_thread(
 
 
 def test_close_gives_up_on_a_network_that_hangs(script: Script, windowed_toy: Toys) -> None:
-    gate, begun = threading.Event(), threading.Event()
-
-    def hang(masks: Any) -> Any:
-        begun.set()
-        gate.wait(30.0)
-
-    script.at[0] = hang
+    gate, begun = hang_at_once(script)
     session = WindowedSession(windowed_toy().bundle, device="cpu")
     Played(session).play(session.schedule.first_launch + 1, wait=False)
     assert begun.wait(30.0)

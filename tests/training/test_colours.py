@@ -43,12 +43,12 @@ def data(tmp_path: Path) -> Path:
     learned = {"low": [800.0, 1600.0], "high": [6400.0]}
     with (tmp_path / "manifest.csv").open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["path", "class", "split"])
+        writer.writerow(["path", "class", "split", "caption"])
         for label, frequencies in learned.items():
             for frequency in frequencies:
                 soundfile.write(tmp_path / f"{frequency:g}.wav", sine(frequency), RATE)
-                writer.writerow([f"{frequency:g}.wav", label, "train"])
-        writer.writerow(["400.wav", "low", "dev"])
+                writer.writerow([f"{frequency:g}.wav", label, "train", label])
+        writer.writerow(["400.wav", "low", "dev", "low"])
     soundfile.write(tmp_path / "400.wav", sine(400), RATE)
     row = dict.fromkeys(COLUMNS, "0") | {"duration_s": "1", "interferer_files": "1600.wav"}
     rows = [
@@ -77,14 +77,12 @@ def test_distances_beside_figures(
     paths = data / "mixtures.csv", data / "manifest.csv"
     found: Any = colours.measure(Path("solo.pt"), *paths, stride=1)
     assert found == [pytest.approx((1.0, 20.0), abs=0.02), pytest.approx((0.0, 20.0), abs=0.02)]
-    options = ["colours", "solo.pt", "--mixtures", str(paths[0]), "--manifest", str(paths[1])]
-    monkeypatch.setattr("sys.argv", options)
-    assert colours.main() == 0
+    options = ["solo.pt", "--mixtures", str(paths[0]), "--manifest", str(paths[1])]
+    assert colours.main(options) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split() for line in lines[2:]] == [
         ["0", "to", "0.15", "1", "20.00", "20.00", "0"],
         ["0.7", "on", "1", "20.00", "20.00", "0"],
     ]
-    monkeypatch.setattr("sys.argv", [*options[:-1], str(data / "none.csv")])
-    assert colours.main() == 2
+    assert colours.main([*options[:-1], str(data / "none.csv")]) == 2
     assert "none.csv" in capsys.readouterr().err
