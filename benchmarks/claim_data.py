@@ -5,20 +5,19 @@ from __future__ import annotations
 import csv
 import itertools
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ..training.mixture_list import COLUMNS
+from ..training.tables import Row, read_table
 
 SECONDS = 4.0  # of a mixture
 _LEAST_S, _LEAST_CLIPS = 2.0, 2  # of sound in a clip to test on; of such clips in a class
 _SNR_DB = 5.0  # of a mixture, at most, either way
 _NEEDED = ("path", "class", "caption", "split", "category", "kind", "active_s")
-
-Row = Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -90,16 +89,9 @@ def write_small_set(
 
 def _read(manifest: Path) -> list[Row]:
     """The rows, with absolute paths."""
-    try:
-        with manifest.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            missing = [name for name in _NEEDED if name not in (reader.fieldnames or ())]
-            if missing:
-                raise ValueError(f"{manifest} has no column {', '.join(missing)}")
-            root = manifest.parent.absolute()
-            return [{**row, "path": str(root / row["path"])} for row in reader]
-    except OSError as error:
-        raise ValueError(f"cannot read the manifest {manifest}: {error.strerror}") from error
+    root = manifest.parent.absolute()
+    rows = read_table(manifest, _NEEDED, "manifest", ValueError)
+    return [{**row, "path": str(root / row["path"])} for _, row in rows]
 
 
 def _can_test(row: Row) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +12,13 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from .tables import Row, read_table
+
 ACTIVE_FRAME = 960
 """Samples of the frames over which active power is measured: 20 ms at 48 kHz."""
+
+COLUMNS = ("path", "class", "caption", "split")
+"""What a manifest tells of each recording."""
 
 _HEARD_S = 10
 
@@ -44,34 +48,57 @@ def manifest_hash(manifest: Path) -> str:
     return hashlib.sha256(manifest.read_bytes()).hexdigest()
 
 
+class ManifestError(ValueError):
+    """A manifest, or a recording that it names, cannot be used; the message is for people."""
+
+
+def read_manifest(path: Path) -> list[Row]:
+    """The rows of a manifest: CSV with the columns of :data:`COLUMNS`, and maybe others.
+
+    Raises:
+        ManifestError: it cannot be read, lacks a column, or a row is not as long as the header.
+    """
+    return [row for _, row in read_table(path, COLUMNS, "manifest", ManifestError)]
+
+
 def load_clips(manifest: Path, split: str, sample_rate: int) -> list[Clip]:
     """Decodes every recording of one split.
 
     Args:
-        manifest: CSV with the columns path, class, caption (phrases separated by ``|``), split,
-            and maybe category; paths are relative to its folder.
+        manifest: see :func:`read_manifest`. Phrases of a caption are separated by ``|``; paths are
+            relative to the manifest's folder.
         split: ``"train"`` or ``"dev"``.
         sample_rate: Hz that they get, resampled where a file has another rate.
 
     Raises:
-        ValueError: a file is not mono.
+        ManifestError: the manifest cannot be used, or a recording is no mono audio, or empty.
     """
     clips = []
-    with manifest.open(encoding="utf8", newline="") as file:
-        for row in csv.DictReader(file):
-            if row["split"] != split:
-                continue
-            samples, rate = soundfile.read(manifest.parent / row["path"], dtype="int16")
-            if samples.ndim != 1:
-                raise ValueError(f"{row['path']}: need mono, found {samples.shape[1]} channels")
-            if rate != sample_rate:
-                samples = soxr.resample(samples, rate, sample_rate)
+    for row in read_manifest(manifest):
+        if row["split"] == split:
+            samples = _decode(manifest.parent / row["path"], sample_rate)
             category = row.get("category", "")
             clips.append(Clip(row["path"], row["class"], phrases_of(row), samples, category))
     return clips
 
 
-def phrases_of(row: dict[str, str]) -> tuple[str, ...]:
+def _decode(path: Path, sample_rate: int) -> NDArray[np.int16]:
+    try:
+        read, rate = soundfile.read(path, dtype="int16")
+    except (soundfile.SoundFileError, OSError) as error:
+        what = "it is no audio file that libsndfile knows" if path.is_file() else "no such file"
+        raise ManifestError(f"cannot read the recording {path}: {what}") from error
+    if read.ndim != 1:
+        raise ManifestError(f"{path}: need mono, found {read.shape[1]} channels")
+    if not len(read):
+        raise ManifestError(f"{path}: there is not one sample in it")
+    samples: NDArray[np.int16] = (
+        read if rate == sample_rate else soxr.resample(read, rate, sample_rate)
+    )
+    return samples
+
+
+def phrases_of(row: Row) -> tuple[str, ...]:
     """Returns the phrases for one manifest row: its captions and its plain class name."""
     name = plain_name(row["class"])
     return tuple(dict.fromkeys([*row["caption"].split("|"), name, f"the sound of {name}"]))
@@ -84,8 +111,7 @@ def plain_name(label: str) -> str:
 
 def classes_of_files(manifest: Path) -> dict[str, str]:
     """The class of each recording of a manifest, of all splits, by its path there."""
-    with manifest.open(encoding="utf8", newline="") as file:
-        return {row["path"]: row["class"] for row in csv.DictReader(file)}
+    return {row["path"]: row["class"] for row in read_manifest(manifest)}
 
 
 def vocabulary(clips: list[Clip]) -> dict[str, list[str]]:

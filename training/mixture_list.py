@@ -14,9 +14,7 @@ A row without a target file is "absent": the query names a sound that is not in 
 
 from __future__ import annotations
 
-import csv
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +23,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from .clips import ACTIVE_FRAME, active_power
+from .tables import Row, read_table
 
 RATE = 48000  # Hertz, of every clip and every mixture of a list
 PEAK = 0.9
@@ -78,27 +77,14 @@ class Mixture:
 
 def read_mixtures(path: Path) -> list[Mixture]:
     """Read a list of mixtures. Raises `MixtureListError` for what is missing or makes no sense."""
-    try:
-        with open(path, newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            missing = [c for c in COLUMNS if c not in (reader.fieldnames or ())]
-            if missing:
-                raise MixtureListError(
-                    f"{path} is no list of mixtures: no column {', '.join(missing)}"
-                )
-            mixtures = [_mixture(row, f"{path}, line {reader.line_num}") for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = getattr(error, "strerror", None) or "it is not a text file of comma-separated rows"
-        raise MixtureListError(f"cannot read the list {path}: {reason}") from error
+    rows = read_table(path, COLUMNS, "list of mixtures", MixtureListError)
+    mixtures = [_mixture(row, where) for where, row in rows]
     if not mixtures:
         raise MixtureListError(f"{path} holds no mixtures")
     return mixtures
 
 
-def _mixture(row: Mapping[str | None, str | None], where: str) -> Mixture:
-    if None in row or None in row.values():
-        raise MixtureListError(f"{where}: the row does not have as many fields as the header")
-    cell = {column or "": text or "" for column, text in row.items()}
+def _mixture(cell: Row, where: str) -> Mixture:
     columns = [cell[f"interferer_{part}"].split("|") for part in ("files", "starts_s", "offsets_s")]
     if len({len(column) for column in columns}) > 1:
         raise MixtureListError(f"{where}: interferers' files, starts and offsets differ in number")

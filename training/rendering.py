@@ -24,6 +24,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from .clips import read_manifest
+
 RATE = 48_000
 SOUNDFONT = Path("/usr/share/sounds/sf2/FluidR3_GM.sf2")
 COLUMNS = ("path", "class", "caption", "split", "category", "kind", "original_path")
@@ -188,8 +190,7 @@ def render(folder: Path, like: Path, clips: int, voices: float, soundfont: Path,
         ValueError: a program, the soundfont or the manifest is not there, or the folder is.
     """
     _check(folder, like, soundfont)
-    with like.open(encoding="utf8", newline="") as file:
-        known = [row for row in csv.DictReader(file) if row["split"] == "train"]
+    known = [row for row in read_manifest(like) if row["split"] == "train"]
     by_class = {row["class"]: row for row in known}
     phrases: dict[str, set[str]] = {}
     for row in known:

@@ -195,9 +195,9 @@ class Trainer:
             numbers = {"minutes": round(self.minutes, 1), "loss": round(loss, 4), **figures}
             point = {"step": self.step_count, **numbers}
             self.curve.append(point)
+            self._save()  # before the log, which a full disk may refuse
             self.fabric.log_dict(numbers, self.step_count)
             show(self.fabric.logger, heard, self.step_count)
-            self._save()
         self.fabric.barrier()
         return point
 

@@ -155,6 +155,13 @@ def test_samples_are_logged_to_hear_and_to_see(tmp_path: Path) -> None:
     )
 
 
+def test_a_log_that_cannot_be_written_does_not_cost_the_steps(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("no folder")
+    with pytest.raises(ValueError, match="log"):
+        fit(tmp_path)
+    assert trained(tmp_path)["step"] == 4
+
+
 def test_rates_rise_stay_and_fall() -> None:
     rates = [rate(step, 10, 2, 4) for step in range(10)]
     assert rates == [0.5, 1, 1, 1, 1, 1, 1, 0.75, 0.5, 0.25]
