@@ -28,6 +28,10 @@ from .parity import parity
 from .precision import to_int8
 from .solo_hop import SoloHop
 
+OPPOSITION = 0.3
+"""Chosen on the development mixtures, with the other sound's name and with a wrong one: see
+``docs/solo-log.md``."""
+
 
 def export_bundle(
     checkpoint: Path,
@@ -140,6 +144,7 @@ def _spec(
         residual=True,
         latency_samples=2 * config.hop,
         precision=precision,
+        opposition=OPPOSITION,
         parity={},
     )
 

@@ -59,7 +59,9 @@ def conditioning_for(
 
     Negatives name sounds that are not wanted and might be taken for one that is: they are asked
     for as well, in the last N rows, so that masks that share what they hear give them theirs. Who
-    plays the session counts their stems to the residual.
+    plays the session counts their stems to the residual. What they ask for on average is taken off
+    each query, by the share that the bundle's spec calls `opposition`: where both would be taken
+    for wanted, it is what tells them apart that decides.
 
     Words that the bundle does not know take a text encoder, opened at the first of them (0.1 s) and
     20 ms a phrase: not for the audio thread. `load` is for an encoder that does not ship; it is
@@ -75,7 +77,13 @@ def conditioning_for(
             f"{bundle.path} takes no words but those it was exported with ({baked}); "
             "export it again with yours"
         )
-    return bundle.conditioner(_embeddings(bundle, [*queries, *negatives], load))
+    rows = bundle.conditioner(_embeddings(bundle, [*queries, *negatives], load))
+    return _opposed(rows, len(queries), bundle.spec.opposition) if negatives else rows
+
+
+def _opposed(rows: NDArray[np.float32], queries: int, share: float) -> NDArray[np.float32]:
+    wanted, unwanted = rows[:queries], rows[queries:]
+    return np.concatenate([wanted - np.float32(share) * unwanted.mean(axis=0), unwanted])
 
 
 def are_baked(bundle: Bundle, queries: Sequence[str]) -> bool:

@@ -78,7 +78,9 @@ class Spec:
     the newest hop included; two hops for a "streaming" bundle with the asymmetric windows.
     `residual`: the stems and the residual sum to the input. `training` is any JSON (manifest,
     figures), `parity` figures measured at export. `precision` is that of the large weights, "fp32",
-    "fp16" or "int8"; inputs and outputs are float32 in any case.
+    "fp16" or "int8"; inputs and outputs are float32 in any case. `opposition` is the share of what
+    negatives ask for that is taken off each query, see `conditioning_for`; 0 where masks are no
+    linear reading of the conditioning, or nobody measured it.
 
     The last seven fields belong to "windowed" bundles and are None for "streaming" ones. The graph
     takes a block of `window_samples` samples as its `window_frames` centred frames, padded at both
@@ -105,6 +107,7 @@ class Spec:
     latency_samples: int
     parity: Mapping[str, float]
     precision: Stored = "fp32"
+    opposition: float = 0.0
     window_samples: int | None = None
     window_frames: int | None = None
     emitted_frames: int | None = None
@@ -136,6 +139,7 @@ class Spec:
         for key, figure in self.parity.items():
             _check_text("parity", key)
             _check(math.isfinite(figure), f"parity.{key}", figure, "a finite number")
+        _check(0 <= self.opposition <= 1, "opposition", self.opposition, "0 to 1")
         known = get_args(Stored)
         _check(self.precision in known, "precision", self.precision, " or ".join(known))
         if self.kind == "streaming":

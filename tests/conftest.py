@@ -95,7 +95,7 @@ class ToyBundle:
 
 @pytest.fixture(scope="session")
 def toy_bundle(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., ToyBundle]:
-    """`toy_bundle(queries=1, n_fft=1024, hop=128)` writes a `ToyBundle`, once for each geometry.
+    """`toy_bundle(queries=1, n_fft=1024, hop=128, opposition=0)` writes a `ToyBundle`, once each.
 
     Its queries are the first classes of a small vocabulary (dog, rain, piano, ...; encoder
     "toy-encoder", which nobody can load), its conditioner is a matrix; the rate is 48 kHz.
@@ -104,13 +104,15 @@ def toy_bundle(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., ToyBun
     folder = tmp_path_factory.mktemp("toy-bundles")
 
     @cache
-    def build(queries: int = 1, n_fft: int = 1024, hop: int = 128) -> ToyBundle:
+    def build(
+        queries: int = 1, n_fft: int = 1024, hop: int = 128, opposition: float = 0.0
+    ) -> ToyBundle:
         frames = Frames(n_fft, hop)
         vocabulary, matrix = _vocabulary(), _matrix()
         names = list(CLASSES)[:queries]
         rows = [vocabulary.embeddings[vocabulary.phrases.index(name)] for name in names]
         conditioning = np.stack(rows) @ matrix
-        spec = _spec(frames, names, rows)
+        spec = replace(_spec(frames, names, rows), opposition=opposition)
         model = _graph(onnx, frames, conditioning)
         metadata = {
             "soloist": spec.to_json(),
@@ -119,7 +121,7 @@ def toy_bundle(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., ToyBun
             "soloist.card": "# Toy\n\nComputes a closed form.\n",
         }
         onnx.helper.set_model_props(model, metadata)
-        path = folder / f"toy-{queries}-{n_fft}-{hop}.onnx"
+        path = folder / f"toy-{queries}-{n_fft}-{hop}-{opposition:g}.onnx"
         onnx.save(model, path)
         return ToyBundle(path, spec, conditioning)
 

@@ -117,6 +117,28 @@ def test_the_stream_equals_the_network_over_the_whole_file(
     np.testing.assert_allclose(stems.sum(axis=0), audio, atol=1e-5)
 
 
+@torch.no_grad()
+def test_what_is_not_wanted_is_taken_off_what_is(bundle: Bundle, checkpoint: Path) -> None:
+    """The logits of each query less 0.3 of the negatives' mean; then all share, as ever."""
+    network, vocabulary = load_solo(checkpoint).network, bundle.vocabulary
+    assert vocabulary is not None
+    named = ["a dog barking", "dog", "rain", "heavy rain"]  # two wanted, two not
+    rows = [vocabulary.embeddings[vocabulary.phrases.index(words)] for words in named]
+    plain = network.condition(torch.from_numpy(np.stack(rows)))
+    asked = conditioning_for(bundle, named[:2], named[2:])
+    session = Session(bundle, device="cpu", conditioning=asked)
+    power = np.abs(np.random.default_rng(2).normal(size=session.spectrum.shape)).astype(np.float32)
+    session.spectrum[:] = power
+    session.step()
+    bands = torch.from_numpy(power)[:, None].square().sum(-1) @ network.band_mean
+    logits = network.logits(network.trunk(bands, network.initial_state(1))[0], plain)
+    logits[:, :2] -= 0.3 * logits[:, 2:].mean(1, keepdim=True)
+    residual = torch.zeros_like(logits[:, :1])
+    masks = torch.softmax(torch.cat([logits, residual], 1), 1)[:, :4, 0]
+    expected = masks[..., network.band_of_bin].numpy()[..., None] * power[:, None]
+    np.testing.assert_allclose(session.stems, expected, atol=1e-4)
+
+
 def test_words_and_defaults_are_the_same_thing(bundle: Bundle) -> None:
     baked = Session(bundle, device="cpu")
     asked = conditioning_for(bundle, ["a dog barking", "rain"])

@@ -95,6 +95,16 @@ def test_negatives_are_the_last_rows(toy_bundle: Toys) -> None:
     np.testing.assert_allclose(found, toy.conditioning[[2, 0, 1]], rtol=1e-5)
 
 
+def test_a_share_of_what_is_not_wanted_is_taken_off_each_query(toy_bundle: Toys) -> None:
+    toy = toy_bundle(queries=3, opposition=0.25)
+    dog, rain, piano = toy.conditioning
+    found = conditioning_for(toy.bundle, ["piano"], negatives=["dog", "rain"])
+    expected = np.stack([piano - 0.125 * dog - 0.125 * rain, dog, rain])
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    alone = conditioning_for(toy.bundle, ["piano", "dog"])
+    np.testing.assert_allclose(alone, np.stack([piano, dog]), rtol=1e-5)
+
+
 @pytest.mark.parametrize("words", [[], [""], ["dog", " \t"]])
 def test_empty_words_are_refused(toy_bundle: Toys, words: list[str]) -> None:
     with pytest.raises(QueryError, match="name a sound"):

@@ -129,7 +129,7 @@ def test_windowed_keys_may_be_absent_from_a_streaming_spec() -> None:
     assert Spec.from_json(json.dumps(record)) == STREAMING
 
 
-HAVE_DEFAULTS = {"precision", *WINDOWED_KEYS}
+HAVE_DEFAULTS = {"precision", "opposition", *WINDOWED_KEYS}
 
 
 @pytest.mark.parametrize("key", sorted({*json.loads(STREAMING.to_json())} - HAVE_DEFAULTS))
@@ -151,6 +151,8 @@ def test_a_missing_key_is_named(key: str) -> None:
         (["kind"], "batch", "found 'batch', expected streaming or windowed"),
         (["kind"], ["streaming"], "kind"),
         (["precision"], "int4", "found 'int4', expected fp32 or fp16 or int8"),
+        (["opposition"], 1.5, "opposition: found 1.5, expected 0 to 1"),
+        (["opposition"], "0.3", "opposition: found '0.3', expected a number"),
         (["residual"], 1, "residual: found 1, expected true or false"),
         (["sample_rate"], True, "sample_rate: found True, expected a whole number"),
         (["sample_rate"], 48e3, "sample_rate"),
