@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ..training.clips import read_manifest
 from ..training.mixture_list import COLUMNS
-from ..training.tables import Row, read_table
+from ..training.tables import Row
 
 SECONDS = 4.0  # of a mixture
 _LEAST_S, _LEAST_CLIPS = 2.0, 2  # of sound in a clip to test on; of such clips in a class
@@ -90,8 +91,8 @@ def write_small_set(
 def _read(manifest: Path) -> list[Row]:
     """The rows, with absolute paths."""
     root = manifest.parent.absolute()
-    rows = read_table(manifest, _NEEDED, "manifest", ValueError)
-    return [{**row, "path": str(root / row["path"])} for _, row in rows]
+    rows = read_manifest(manifest, _NEEDED)
+    return [{**row, "path": str(root / row["path"])} for row in rows]
 
 
 def _can_test(row: Row) -> bool:

@@ -97,18 +97,32 @@ def hear(network: Solo, mixture: Mixture, root: Path, embedding: NDArray[np.floa
         network, mixture, root: the trunk hears the mixture once, whatever is asked.
         embedding: of a query, ``(size,)``, or of several, ``(queries, size)``.
     """
-    front = network.config.frontend
-    spread = (network.band_mean > 0).float()
     signals = torch.from_numpy(np.stack(render(mixture, root)).astype(np.float32))
-    whole, target = front.analyse(signals)
-    power = torch.view_as_real(whole).square().sum(-1)
-    maps, _ = network.trunk((power @ network.band_mean)[None], network.initial_state(1))
+    whole, target = network.config.frontend.analyse(signals)
     asked = torch.from_numpy(embedding.reshape(-1, embedding.shape[-1]))
-    logits = network.logits(maps, network.condition(asked))[0]
+    logits, energy = listen(network, whole, network.condition(asked))
     logits = logits.reshape(*embedding.shape[:-1], *logits.shape[1:])
     cross = (torch.view_as_real(whole) * torch.view_as_real(target)).sum(-1)
     source = float(torch.view_as_real(target).square().sum())
-    return Heard(logits, power @ spread, cross @ spread, source)
+    return Heard(logits, energy, cross @ (network.band_mean > 0).float(), source)
+
+
+@torch.no_grad()
+def listen(network: Solo, spectrum: Tensor, conditioning: Tensor) -> tuple[Tensor, Tensor]:
+    """Runs the network over a spectrum from silence on.
+
+    Args:
+        network: hears the spectrum once, whatever is asked.
+        spectrum: ``(frames, bins)`` complex64.
+        conditioning: ``(queries, conditioning_size)``, see :meth:`Solo.condition`.
+
+    Returns:
+        Logits of each query's bands, ``(queries, frames, bands)``, and the energy in each band,
+        ``(frames, bands)``.
+    """
+    power = torch.view_as_real(spectrum).square().sum(-1)
+    maps, _ = network.trunk((power @ network.band_mean)[None], network.initial_state(1))
+    return network.logits(maps, conditioning)[0], power @ (network.band_mean > 0).float()
 
 
 def choose(

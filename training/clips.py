@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,13 +53,13 @@ class ManifestError(ValueError):
     """A manifest, or a recording that it names, cannot be used; the message is for people."""
 
 
-def read_manifest(path: Path) -> list[Row]:
-    """The rows of a manifest: CSV with the columns of :data:`COLUMNS`, and maybe others.
+def read_manifest(path: Path, columns: Sequence[str] = COLUMNS) -> list[Row]:
+    """The rows of a manifest: CSV with these columns, and maybe others.
 
     Raises:
         ManifestError: it cannot be read, lacks a column, or a row is not as long as the header.
     """
-    return [row for _, row in read_table(path, COLUMNS, "manifest", ManifestError)]
+    return [row for _, row in read_table(path, columns, "manifest", ManifestError)]
 
 
 def load_clips(manifest: Path, split: str, sample_rate: int) -> list[Clip]:

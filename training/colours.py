@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
 import torch
 from numpy.typing import NDArray
 
@@ -91,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         found = measure(options.checkpoint, options.mixtures, options.manifest, options.stride)
-    except (OSError, ValueError, soundfile.SoundFileError) as error:
+    except (OSError, ValueError) as error:
         print(f"soloist: {error}", file=sys.stderr)
         return 2
     distances, figures = np.array(found).reshape(-1, 2).T

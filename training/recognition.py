@@ -22,6 +22,7 @@ from torch import Tensor
 
 from ..separators.checkpoints import load_solo
 from ..separators.solo import Solo
+from .calibration import listen
 from .clips import Clip, load_clips
 from .phrases import embed
 
@@ -38,13 +39,10 @@ def kept(network: Solo, samples: NDArray[np.int16], conditioning: Tensor) -> NDA
         samples: ``(samples,)``, not silent.
         conditioning: ``(queries, conditioning_size)``, see :meth:`Solo.condition`.
     """
-    front = network.config.frontend
-    spectrum = front.analyse(torch.from_numpy(samples.astype(np.float32) / 32768))
-    power = torch.view_as_real(spectrum).square().sum(-1)
-    maps, _ = network.trunk((power @ network.band_mean)[None], network.initial_state(1))
-    energy = power @ (network.band_mean > 0).float()
-    masks = torch.sigmoid(network.logits(maps, conditioning))[0]
-    shares: NDArray[np.float32] = ((masks.square() * energy).sum((1, 2)) / energy.sum()).numpy()
+    audio = torch.from_numpy(samples.astype(np.float32) / 32768)
+    logits, energy = listen(network, network.config.frontend.analyse(audio), conditioning)
+    left = (torch.sigmoid(logits).square() * energy).sum((1, 2))
+    shares: NDArray[np.float32] = (left / energy.sum()).numpy()
     return shares
 
 
