@@ -86,6 +86,12 @@ def export(
         Precision,
         typer.Option(help="Of the large weights; int8 is quicker and nearly the same."),
     ] = "fp32",
+    listener: Annotated[
+        Path | None,
+        typer.Option(
+            "--listener", metavar="CHECKPOINT", help="What `train listener` wrote, for solo."
+        ),
+    ] = None,
 ) -> None:
     """Turn a trained checkpoint into a bundle that plays without torch.
 
@@ -95,6 +101,8 @@ def export(
         from ..export.systems import export_system
         from ..export.windowed import Windows
     check_checkpoint(checkpoint)
+    if listener is not None:
+        check_checkpoint(listener)
     check_writable(output)
     text = _read(card) if card else None
     asked = asked_of_checkpoint(query, query_embedding, prompts, encoder_weights, negative)
@@ -107,6 +115,7 @@ def export(
         name=name,
         card=text,
         precision=precision,
+        listener=listener,
     )
     figures = ", ".join(f"{figure} {value:.3g}" for figure, value in spec.parity.items())
     say(f"written: {output}; against torch: {figures}")

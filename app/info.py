@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from ..runtime.bundle import Bundle
+from ..runtime.listener import Listener
 from ..runtime.network import MaskNetwork
 from ..runtime.session import Session
 from ..runtime.spec import Spec
@@ -52,6 +53,8 @@ def _rows(bundle: Bundle, provider: str) -> Iterator[tuple[str, str]]:
     yield "precision", spec.precision
     yield "asks for", ", ".join(query.name for query in spec.queries)
     yield "new words", _new_words(bundle)
+    if bundle.listener is not None:
+        yield "listens", _listens(bundle.listener, spec.sample_rate)
     yield "frames", f"{spec.frames.n_fft} samples every {spec.frames.hop}, at {spec.sample_rate} Hz"
     if spec.kind == "windowed":
         yield "windows", _windows(spec)
@@ -79,6 +82,14 @@ def _windows(spec: Spec) -> str:
         f"{plan.window_samples / spec.sample_rate:.2f} s every {plan.advance} frames of "
         f"{frame_ms:g} ms (--advance {plan.shortest_advance} to {plan.longest_advance}), "
         f"look-ahead {plan.lookahead} (--lookahead {plan.baked} to {most})"
+    )
+
+
+def _listens(listener: Listener, rate: int) -> str:
+    hearing = listener.hearing
+    return (
+        f"for {len(hearing.classes)} sounds, {listener.samples / rate:.2g} s every "
+        f"{hearing.every_s:g} s, and takes what else it hears off the words"
     )
 
 

@@ -119,6 +119,11 @@ def conditioner_graph(conditioner: nn.Module, dimension: int) -> onnx.ModelProto
     return _trace(conditioner, example, ["embedding"], ["conditioning"], (rows,))
 
 
+def listener_graph(listener: nn.Module, frames: int, bins: int) -> onnx.ModelProto:
+    """Traces what turns one window's ``magnitudes`` into the logits ``presence``."""
+    return _trace(listener, (torch.rand(1, frames, bins),), ["magnitudes"], ["presence"], ({},))
+
+
 def _trace(
     module: nn.Module,
     example: tuple[Tensor, ...],

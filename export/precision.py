@@ -20,6 +20,7 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 BLOCK = 32
 SMALLEST = 65_536
 """Weights that a matrix must have to be worth it; smaller ones stay in the cache anyway."""
+_WORTH_HALVING = 1024
 
 
 def to_int8(model: onnx.ModelProto) -> int:
@@ -49,6 +50,28 @@ def to_int8(model: onnx.ModelProto) -> int:
     model.graph.node.extend(nodes)
     _drop_unused(model.graph)
     return taken
+
+
+def to_fp16(model: onnx.ModelProto) -> int:
+    """Stores large weights in float16, in place; they are float32 again once loaded.
+
+    For a graph whose speed is not that of its memory: half the file, the same products.
+
+    Returns:
+        How many arrays were taken.
+    """
+    graph, casts = model.graph, []
+    for tensor in graph.initializer:
+        if tensor.data_type != TensorProto.FLOAT or math.prod(tensor.dims) < _WORTH_HALVING:
+            continue
+        name, values = tensor.name, numpy_helper.to_array(tensor)
+        stored = f"{name}.fp16"
+        tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), stored))
+        casts.append(helper.make_node("Cast", [stored], [name], name, to=TensorProto.FLOAT))
+    nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    return len(casts)
 
 
 def to_fp32(model: onnx.ModelProto) -> int:

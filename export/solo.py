@@ -24,6 +24,7 @@ from ..separators.checkpoints import Checkpoint, load_solo
 from ..separators.encoders import load_encoder
 from ..separators.solo import Solo
 from .graph import conditioner_graph, hop_graph
+from .listener import carried
 from .parity import parity
 from .precision import to_int8
 from .solo_hop import SoloHop
@@ -41,6 +42,7 @@ def export_bundle(
     name: str = "solo",
     card: str | None = None,
     precision: Precision = "fp32",
+    listener: Path | None = None,
 ) -> Spec:
     """Writes a streaming bundle with the queries baked in, and measures its parity.
 
@@ -51,6 +53,7 @@ def export_bundle(
         name: name of the bundle.
         card: model card, Markdown, to carry inside.
         precision: how the large weights are stored; see ``precision``.
+        listener: checkpoint of a listener for it to carry, see :mod:`.listener`.
 
     Returns:
         The spec that the bundle carries.
@@ -78,6 +81,8 @@ def export_bundle(
         "soloist.vocabulary": vocabulary.to_json(),
         "soloist.conditioner": _conditioner(trained),
     }
+    if listener is not None:
+        extras["soloist.listener"] = carried(listener, trained)
     if card:
         extras["soloist.card"] = card
     with replacing(output, BundleError) as part:

@@ -54,6 +54,7 @@ def export_system(
     name: str | None = None,
     card: str | None = None,
     precision: Precision = "fp32",
+    listener: Path | None = None,
 ) -> Spec:
     """Writes a bundle of a checkpoint of that system.
 
@@ -61,12 +62,14 @@ def export_system(
         system: one of :data:`SYSTEMS`.
         name: what the bundle calls itself; by default as the system.
         precision: of the large weights, or of products with them; not every system has another.
+        listener: checkpoint of a listener for ``solo`` to carry.
 
     Returns:
         The spec that the bundle carries.
 
     Raises:
-        BundleError: the checkpoint is not that system's, or the bundle cannot be written.
+        BundleError: the checkpoint is not that system's, takes no listener, or the bundle cannot
+            be written.
         QueryError: queries that the system cannot take.
     """
     if system not in SYSTEMS:
@@ -76,8 +79,16 @@ def export_system(
             raise QueryError("solo takes its queries in words, with -q; negatives when it plays")
         words = asked.queries
         return export_bundle(
-            checkpoint, words, output, name=name or system, card=card, precision=precision
+            checkpoint,
+            words,
+            output,
+            name=name or system,
+            card=card,
+            precision=precision,
+            listener=listener,
         )
+    if listener is not None:
+        raise BundleError(f"a listener goes with solo, not with {system}; leave --listener out")
     loaded = _load(checkpoint)
     if loaded.architecture != system:
         raise BundleError(

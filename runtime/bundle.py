@@ -1,9 +1,10 @@
 """A bundle: one ONNX file with a network, the query baked in, and all the engine must know."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import onnxruntime
@@ -11,6 +12,7 @@ import onnxruntime
 from .conditioner import Conditioner
 from .errors import BundleError
 from .limits import MAX_CONDITIONING, MAX_STATE
+from .listener import Listener
 from .ort import open_cpu, run_in_time
 from .spec import Spec
 from .vocabulary import Vocabulary
@@ -18,6 +20,7 @@ from .vocabulary import Vocabulary
 _MODELS = Path(__file__).parent / "models"
 
 Shape = tuple[int | str, ...]
+Carried = TypeVar("Carried")
 
 
 def shipped() -> list[str]:
@@ -94,15 +97,39 @@ class Bundle:
 
         Without one the bundle plays its baked queries only. `BundleError` if unreadable.
         """
-        text = self.metadata.get("soloist.conditioner")
+        conditioner = self._carried("conditioner", Conditioner)
+        if conditioner is not None:
+            self._check_sizes(conditioner)
+        return conditioner
+
+    @cached_property
+    def listener(self) -> Listener | None:
+        """What hears which of the vocabulary's classes are there, if carried, for `streaming`.
+
+        `BundleError` if unreadable, or where vocabulary or conditioner do not go with it.
+        """
+        listener = self._carried("listener", Listener)
+        if listener is None:
+            return None
+        classes = self.vocabulary.classes if self.vocabulary is not None else {}
+        unknown = [name for name in listener.hearing.classes if not classes.get(name)]
+        offsets = listener.hearing.opposition.offsets
+        if self.conditioner is None or unknown or offsets > self.conditioning_size:
+            raise BundleError(
+                f"{self.path}: the listener hears classes that the bundle has no words or no "
+                f"conditioner for ({', '.join(unknown[:3]) or 'all'}); export the bundle again"
+            )
+        return listener
+
+    def _carried(self, what: str, kind: Callable[[bytes], Carried]) -> Carried | None:
+        """A small network in the metadata, in base64."""
+        text = self.metadata.get(f"soloist.{what}")
         if text is None:
             return None
         try:
-            conditioner = Conditioner(base64.b64decode(text, validate=True))
+            return kind(base64.b64decode(text, validate=True))
         except (ValueError, BundleError) as error:
-            raise BundleError(f"{self.path}: the conditioner is unreadable ({error})") from error
-        self._check_sizes(conditioner)
-        return conditioner
+            raise BundleError(f"{self.path}: the {what} is unreadable ({error})") from error
 
     def _check_sizes(self, conditioner: Conditioner) -> None:
         vocabulary = self.vocabulary

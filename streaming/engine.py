@@ -12,6 +12,7 @@ from .counters import Counters
 from .glide import Glide
 from .guard import HOLD_SECONDS, Guard
 from .linking import LinkedMasks
+from .listening import Listening
 from .stft import StreamingISTFT, StreamingSTFT
 from .trailing import TrailingSession
 
@@ -26,7 +27,8 @@ class Engine:
 
     A hop: write the input to `newest` (channels, hop), finite samples; call `step`; read `out`
     (stems, channels, hop). The session's last `negatives` queries take part in the network only.
-    `linked` gives all channels the same masks.
+    `linked` gives all channels the same masks. `listening` hears the input and says what to ask
+    for.
 
     Where the network fails (no numbers, absurd levels, an exception, too late) `out` is what the
     last good masks make of the input. After `guard.HOLD_SECONDS`, or as long as the session says
@@ -42,6 +44,7 @@ class Engine:
         *,
         negatives: int = 0,
         linked: bool = False,
+        listening: Listening | None = None,
     ) -> None:
         spec = session.spec
         frames = spec.frames
@@ -74,6 +77,7 @@ class Engine:
         self._linked = LinkedMasks(channels, queries, frames.bins) if linked else None
         hold = HOLD_SECONDS if self._blocks is None else self._blocks.hold_seconds
         self._guard = Guard(self._mixture, self._found, frames.hop / spec.sample_rate, hold)
+        self._listening = listening
         self._words = Glide(max(1, round(GLIDE_SECONDS * spec.sample_rate / frames.hop)))
 
     @property
@@ -106,6 +110,9 @@ class Engine:
         """Process the hop in `newest`; writes `out`. Audio thread, raises nothing."""
         self._counters.hops += 1
         self._stft.analyse(self._spectrum)
+        if self._listening is not None:
+            self._listening.hear(self._stft.newest)
+            self._words.asked = self._listening.conditioning
         fault = self._advance()
         if fault is not None:
             self._replace(fault)
@@ -162,7 +169,10 @@ class Engine:
         Another array each time: what is new is told by identity. Only this method writes the
         reference that the audio thread reads, so none is lost between two of them.
         """
-        self._words.asked = conditioning
+        if self._listening is not None:
+            self._listening.ask(conditioning)
+        else:
+            self._words.asked = conditioning
 
     def reset(self) -> None:
         """Forget all input; settings stay and apply at once."""
@@ -171,3 +181,5 @@ class Engine:
         self._session.reset()
         self._guard.reset()
         self._words.reset()
+        if self._listening is not None:
+            self._listening.reset()

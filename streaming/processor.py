@@ -50,6 +50,7 @@ class Processor:
     With `trailing` a streaming network runs on a thread of its own, which no block waits for: what
     is heard is each hop under the masks of the block before, no later than else, and where they are
     not there in time under older ones. See `TrailingSession`. `BundleError` for a windowed bundle.
+    A bundle that carries a listener has it hear along, unless `listens` is false: see `Listening`.
     `conditioning` float32 [Q, D] replaces the baked queries; the last `negatives` of them are
     sounds to tell the others apart from, which belong to the residual.
 
@@ -82,6 +83,7 @@ class Processor:
         lookahead: int | None = None,
         budget: Budget = "advance",
         trailing: bool = False,
+        listens: bool = True,
     ) -> None:
         _check_choice("budget", budget, get_args(Budget))
         _check_choice("mode", mode, get_args(Mode))
@@ -98,6 +100,8 @@ class Processor:
             lookahead=lookahead,
             budget=budget,
             trailing=trailing,
+            listens=listens,
+            negatives=negatives,
         )
         asked = self._sessions.queries
         if not 0 <= negatives < asked:
@@ -154,7 +158,12 @@ class Processor:
         session = self._sessions.open(channels, realtime=realtime, hops=hops)
         self._counters = counters = Counters()
         engine = Engine(
-            session, counters, self._refuge, negatives=self._negatives, linked=self._linked
+            session,
+            counters,
+            self._refuge,
+            negatives=self._negatives,
+            linked=self._linked,
+            listening=self._sessions.listening,
         )
         self._chain = Chain(
             engine,

@@ -39,8 +39,8 @@ class Separator:
     the residual. `model` is the name of a shipped one, a path or an opened bundle. `mode` "keep" is
     to hear the queries, "remove" all but them. `linked` gives all channels the same masks, which
     keeps a stereo image; else each has its own. `device` and `threads` are those of `Session`,
-    `load` is that of `conditioning_for`, and for a windowed model `advance` and `lookahead` those
-    of `Processor`.
+    `load` is that of `conditioning_for`, `listens` and, for a windowed model, `advance` and
+    `lookahead` those of `Processor`.
 
     Audio is floating point, full scale 1.0, (frames,) or (frames, channels), at any rate that is
     given with it in Hertz; what comes out is float32 of the same shape.
@@ -61,11 +61,12 @@ class Separator:
         load: Loader | None = None,
         advance: int | None = None,
         lookahead: int | None = None,
+        listens: bool = True,
     ) -> None:
         self.bundle = model if isinstance(model, Bundle) else Bundle.open(model)
         self.mode, self.linked = mode, linked
         self._device, self._threads, self._load = device, threads, load
-        self._advance, self._lookahead = advance, lookahead
+        self._advance, self._lookahead, self._listens = advance, lookahead, listens
         self._made: WeakSet[Processor] = WeakSet()
         self._offline: dict[Outputs, Processor] = {}
         self._latencies: dict[tuple[int, int | None], Latency] = {}
@@ -144,6 +145,7 @@ class Separator:
             negatives=len(self.negatives),
             advance=self._advance,
             lookahead=self._lookahead,
+            listens=self._listens,
         )
         self._made.add(processor)
         return processor

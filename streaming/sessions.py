@@ -7,6 +7,7 @@ from ..runtime.bundle import Bundle
 from ..runtime.errors import BundleError
 from ..runtime.queries import baked_conditioning
 from ..runtime.session import BlockSession, HopSession, Session
+from .listening import Listening
 from .pace import Budget
 from .trailing import TrailingSession
 from .windowed import Pace, WindowedSession
@@ -17,8 +18,8 @@ Samples = NDArray[np.float32]
 class SessionSource:
     """Gives the session for as many channels and as fast a pace as are wanted, and ends it.
 
-    `source`, `device`, `threads`, `advance`, `lookahead`, `budget` and `trailing` are those of
-    `Processor`.
+    `source`, `device`, `threads`, `advance`, `lookahead`, `budget`, `trailing`, `listens` and
+    `negatives` are those of `Processor`.
     `conditioning` [Q, D] is what sessions begin with, None if nobody knows it. Control thread.
     """
 
@@ -33,6 +34,8 @@ class SessionSource:
         lookahead: int | None,
         budget: Budget,
         trailing: bool,
+        listens: bool,
+        negatives: int,
     ) -> None:
         self.spec = source.spec
         if trailing and self.spec.kind == "windowed":
@@ -49,7 +52,10 @@ class SessionSource:
             conditioning = baked_conditioning(source)
         self._conditioning = conditioning
         self._trailing = trailing
+        self._listener = source.listener if listens and isinstance(source, Bundle) else None
+        self._negatives = negatives
         self.current: HopSession | None = None
+        self.listening: Listening | None = None
         self._made_for: tuple[tuple[int, Pace], int] = ((0, "wait"), 0)  # and hops, at most
 
     @property
@@ -94,6 +100,7 @@ class SessionSource:
             if self._trailing:
                 session = TrailingSession(session, hops=hops, realtime=realtime)
             self.current, self._made_for = session, ((channels, pace), hops)
+        self._listen(realtime)
         self.wait(False)
         if self._conditioning is not None:
             session.set_conditioning(self._conditioning)
@@ -103,13 +110,32 @@ class SessionSource:
         """Whether a session that computes on its own is waited for. Any thread."""
         if isinstance(self.current, WindowedSession | TrailingSession):
             self.current.waits = waits
+        if self.listening is not None:
+            self.listening.waits = waits
 
     def close(self) -> None:
         """Forget the session; one that is ours and computes on its own is told to end."""
+        self._stop_listening()
         session, self.current = self.current, None
         ours = session is not self._source
         if ours and isinstance(session, BlockSession | TrailingSession):
             session.close()
+
+    def _listen(self, realtime: bool) -> None:
+        """Have a listener beside the session, where the bundle has one and words are known."""
+        bundle, conditioning = self._source, self._conditioning
+        if self._listener is None or conditioning is None or not isinstance(bundle, Bundle):
+            return
+        if self.listening is None or self.listening.realtime != realtime:
+            self._stop_listening()
+            wanted = len(conditioning) - self._negatives
+            self.listening = Listening(bundle, self._listener, wanted, realtime=realtime)
+        self.listening.ask(conditioning)
+
+    def _stop_listening(self) -> None:
+        listening, self.listening = self.listening, None
+        if listening is not None:
+            listening.close()
 
     def _make(self, channels: int, pace: Pace) -> HopSession:
         bundle = self._source

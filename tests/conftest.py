@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from soloist.runtime.bundle import Bundle
 from soloist.runtime.frames import Padding
+from soloist.runtime.listener import Hearing, Opposition
 from soloist.runtime.schedule import Schedule
 from soloist.runtime.spec import Fill, Frames, Query, Spec
 from soloist.runtime.vocabulary import Vocabulary
@@ -95,7 +96,8 @@ class ToyBundle:
 
 @pytest.fixture(scope="session")
 def toy_bundle(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., ToyBundle]:
-    """`toy_bundle(queries=1, n_fft=1024, hop=128, opposition=0)` writes a `ToyBundle`, once each.
+    """`toy_bundle(queries=1, n_fft=1024, hop=128, opposition=0, listens=False)` writes a
+    `ToyBundle`, once each; one that `listens` carries the listener of `_listener`.
 
     Its queries are the first classes of a small vocabulary (dog, rain, piano, ...; encoder
     "toy-encoder", which nobody can load), its conditioner is a matrix; the rate is 48 kHz.
@@ -105,7 +107,11 @@ def toy_bundle(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., ToyBun
 
     @cache
     def build(
-        queries: int = 1, n_fft: int = 1024, hop: int = 128, opposition: float = 0.0
+        queries: int = 1,
+        n_fft: int = 1024,
+        hop: int = 128,
+        opposition: float = 0.0,
+        listens: bool = False,
     ) -> ToyBundle:
         frames = Frames(n_fft, hop)
         vocabulary, matrix = _vocabulary(), _matrix()
@@ -120,8 +126,10 @@ def toy_bundle(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., ToyBun
             "soloist.conditioner": base64.b64encode(_conditioner(onnx, matrix)).decode(),
             "soloist.card": "# Toy\n\nComputes a closed form.\n",
         }
+        if listens:
+            metadata["soloist.listener"] = base64.b64encode(_listener(onnx)).decode()
         onnx.helper.set_model_props(model, metadata)
-        path = folder / f"toy-{queries}-{n_fft}-{hop}-{opposition:g}.onnx"
+        path = folder / f"toy-{queries}-{n_fft}-{hop}-{opposition:g}-{listens}.onnx"
         onnx.save(model, path)
         return ToyBundle(path, spec, conditioning)
 
@@ -331,6 +339,43 @@ def _conditioner(onnx: ModuleType, matrix: NDArray[np.float32]) -> bytes:
     embedding = make.make_tensor_value_info("embedding", floats, ["N", EMBEDDING])
     conditioning = make.make_tensor_value_info("conditioning", floats, ["N", BANDS])
     model = _model(onnx, nodes, [embedding], [conditioning], {"matrix": matrix})
+    return bytes(model.SerializeToString())
+
+
+def _listener(onnx: ModuleType) -> bytes:
+    """Hears 0.175 s every 50 ms; the mean magnitude of 129 bins times a matrix are the log-odds."""
+    make, floats = onnx.helper, onnx.TensorProto.FLOAT
+    frames, bins = 16, 129
+    matrix = np.random.default_rng(2).standard_normal((bins, len(CLASSES))) / 10
+    constants = {"matrix": matrix, "axis": np.array([1]), "rare": np.full(len(CLASSES), -1.0)}
+    nodes = [
+        make.make_node("ReduceMean", ["magnitudes", "axis"], ["mean"], keepdims=0),
+        make.make_node("MatMul", ["mean", "matrix"], ["evidence"]),
+        make.make_node("Add", ["evidence", "rare"], ["presence"]),
+    ]
+    heard = make.make_tensor_value_info("magnitudes", floats, [1, frames, bins])
+    presence = make.make_tensor_value_info("presence", floats, [1, len(CLASSES)])
+    model = _model(onnx, nodes, [heard], [presence], constants)
+    opposition = Opposition(
+        share=0.5,
+        bias=-0.2,
+        lift=0.1,
+        usual=-2.0,
+        unlike=0.5,
+        same=0.8,
+        memory_s=0.5,
+        offsets=2,
+    )
+    hearing = Hearing(
+        window=1200,
+        hop=480,
+        n_fft=1536,
+        classes=tuple(CLASSES),
+        every_s=0.05,
+        budget_s=0.01,
+        opposition=opposition,
+    )
+    onnx.helper.set_model_props(model, {"soloist.hearing": hearing.to_json()})
     return bytes(model.SerializeToString())
 
 

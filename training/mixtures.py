@@ -63,7 +63,8 @@ class Mixtures(Dataset[Mapping[str, Any]]):
 
     An example holds ``sources`` ``(sounds, samples)`` float32, missing ones being silence, and
     ``background`` ``(samples,)`` float32, which add up to the mixture; ``present`` ``(sounds,)``
-    bool; ``queries`` ``(sounds + 1, embedding)`` float32, one for each source and the last for a
+    bool; ``numbers`` ``(sounds,)`` int64, of each source's class in ``classes.labels``, -1 without
+    one; ``queries`` ``(sounds + 1, embedding)`` float32, one for each source and the last for a
     sound that is not in the mixture; ``equalisers`` ``(sounds, bins)`` float32, gains over
     frequency to be applied to each source's spectrum.
 
@@ -98,6 +99,7 @@ class Mixtures(Dataset[Mapping[str, Any]]):
         sources = np.zeros((most, self.length), np.float32)
         queries = np.zeros((most + 1, dimension), np.float32)
         present = np.zeros(most, bool)
+        numbers = np.full(most, -1)
         equalisers = np.ones((most, self.bins), np.float32)
         count = 2 if most == 2 or random.random() < 0.7 else 3
         chosen = self._choose(count + 2, random)
@@ -106,7 +108,7 @@ class Mixtures(Dataset[Mapping[str, Any]]):
             sources[j] = self._sound(clip, number, chosen[-1], random)
             queries[j] = query_near(clip.phrases, self.embeddings, random)
             equalisers[j] = _equaliser(self.bins, self.scenes.equaliser_db, random)
-            present[j] = True
+            present[j], numbers[j] = True, number
         absent = self.classes.clip(chosen[count], random)
         queries[most] = query_near(absent.phrases, self.embeddings, random)
         _balance(sources[:count], random)
@@ -114,6 +116,7 @@ class Mixtures(Dataset[Mapping[str, Any]]):
             "sources": sources,
             "background": self._background(sources.sum(0), random),
             "present": present,
+            "numbers": numbers,
             "queries": queries,
             "equalisers": equalisers,
         }

@@ -34,6 +34,10 @@ def test_a_bundle_of_a_published_checkpoint_plays_like_any_other(
     assert "against torch: max_abs" in done.err
     refused = soloist(*line, "--precision", "int8").refusal
     assert refused == "clipsep is exported in fp32 only, not in int8"
+    refused = soloist(*line, "--listener", tmp_path / "model.pt").refusal
+    assert refused == "a listener goes with solo, not with clipsep; leave --listener out"
+    refused = soloist(*line, "--listener", tmp_path / "none.pt").refusal
+    assert refused.startswith("no checkpoint")
 
     info = soloist("info", bundle)
     assert info.code == 0

@@ -20,6 +20,11 @@ def test_info_for_people(soloist: Run, toy: str) -> None:
     assert soloist("info", "--model", toy).out == result.out
 
 
+def test_info_of_a_model_that_listens(soloist: Run, toy_bundle: Callable[..., Any]) -> None:
+    listening = soloist("info", str(toy_bundle(listens=True).path))
+    assert "for 8 sounds, 0.17 s every 0.05 s" in listening.out
+
+
 def test_info_as_json(soloist: Run, toy: str) -> None:
     facts = json.loads(soloist("info", toy, "--json", "--device", "cpu").out)
     assert facts["latency_samples"] == 256

@@ -110,13 +110,13 @@ def test_other_words_make_no_jump(bundle: Bundle, mixture: Audio, play: Play) ->
 def test_any_number_of_channels(
     bundle: Bundle, mixture: Audio, play: Play, channels: int, error_db: Callable[..., float]
 ) -> None:
-    """Each of them as if it were alone."""
+    """Each of them as if it were alone, but for what is heard: that is one ear for all."""
     audio = mixture[:SECOND]
-    mono = Processor(bundle, device="cpu")
+    mono = Processor(bundle, device="cpu", listens=False)
     mono.prepare(RATE, SECOND, 1)
     expected = play(mono, audio)
     levels = np.linspace(1.0, 0.5, channels, dtype=np.float32)
-    processor = Processor(bundle, device="cpu")
+    processor = Processor(bundle, device="cpu", listens=False)
     processor.prepare(RATE, SECOND, channels)
     found = play(processor, np.repeat(audio, channels, axis=1) * levels)
     assert error_db(found[:, :1], expected) < -100

@@ -12,6 +12,7 @@ from . import clapsep, solo
 from .bimodal import BiModalWords, Semi, Weak
 from .clap_mini import ContrastiveHtsat, ContrastiveMini, Htsat, Mini
 from .clipsep import Family, Labels, MixAndSeparate, NoiseInvariant, Permutation, Words
+from .listener import Listening, Presence
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ RECIPES: dict[str, Named] = {
     "semi": Named(Semi, BiModalWords),
     "solo": Named(solo.SoloRun, solo.Supervised),
     "solo-nit": Named(solo.SoloRun, solo.NoiseInvariant),
+    "listener": Named(Listening, Presence),
     "clapsep": Named(clapsep.Settings, clapsep.Adaptation),
 }
 """As in ``soloist train NAME``."""
