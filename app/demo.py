@@ -110,23 +110,34 @@ def play(bundle: Bundle, scene: Scene, device: str) -> Take:
     blocks = -(-(frames + late) // BLOCK)
     given = np.zeros((blocks * BLOCK, 1), np.float32)
     given[:frames, 0] = scene.mixture
+    output, block_ms = _blocks(processor, given)
+    if bundle.listener is not None:  # it has a thread of its own when it plays live
+        alone = Processor(bundle, device=device, conditioning=conditioning, listens=False)
+        alone.prepare(rate, BLOCK, 1, block=BLOCK)
+        _, block_ms = _blocks(alone, given)
+    kept = output[late : late + frames, 0]
+    return Take(
+        kept=kept,
+        removed=scene.mixture - kept,  # what `remove` plays: stems and residual sum to the input
+        budget=LatencyBudget(processor.latency, BLOCK).whole,
+        block_ms=block_ms,
+        provider=processor.provider,
+        si_sdr_before=si_sdr(scene.mixture, scene.target),
+        si_sdr_after=si_sdr(kept, scene.target),
+    )
+
+
+def _blocks(processor: Processor, given: Samples) -> tuple[Samples, NDArray[np.float64]]:
+    """What comes out for whole blocks, and the milliseconds of each after the first ones."""
     output = np.empty_like(given)
+    blocks = len(given) // BLOCK
     stamps = np.empty(blocks + 1)
     stamps[0] = time.perf_counter()
     for index in range(blocks):
         at = slice(index * BLOCK, (index + 1) * BLOCK)
         processor.process(given[at], output[at])
         stamps[index + 1] = time.perf_counter()
-    kept = output[late : late + frames, 0]
-    return Take(
-        kept=kept,
-        removed=scene.mixture - kept,  # what `remove` plays: stems and residual sum to the input
-        budget=LatencyBudget(processor.latency, BLOCK).whole,
-        block_ms=1000 * np.diff(stamps)[WARM_UP:],
-        provider=processor.provider,
-        si_sdr_before=si_sdr(scene.mixture, scene.target),
-        si_sdr_after=si_sdr(kept, scene.target),
-    )
+    return output, 1000 * np.diff(stamps)[WARM_UP:]
 
 
 def _draw(path: Path, scene: Scene, take: Take) -> None:

@@ -23,6 +23,7 @@ from .measuring import quiet
 from .statistics import Statistics
 
 _TURN_S = 2.0
+_LEAST_S = 1.0  # fewer blocks cannot say what their p99 is
 _SETTLING = 20  # blocks of a turn that are not counted
 _WINDOWS = 50
 _NAMES = ("without", "with")
@@ -36,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
     options = parser.parse_args(arguments)
     try:
+        if not options.seconds >= _LEAST_S:
+            raise SoloistError(f"--seconds takes {_LEAST_S:g} or more, found {options.seconds:g}")
         bundle = Bundle.open(options.model)
         if bundle.listener is None:
             raise SoloistError(f"{options.model} has no listener")

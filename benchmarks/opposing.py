@@ -28,7 +28,7 @@ from ..separators.listener import Listener, load_listener, spectrum
 from ..separators.solo import Solo
 from ..separators.yamnet import FRAMES
 from ..streaming.listening import Opposer, Presence, remember
-from ..training.calibration import Heard, figure, held_out
+from ..training.calibration import Heard, choose, figure, held_out
 from ..training.mixture_list import Mixture, read_mixtures, render
 from ..training.phrases import embed
 
@@ -148,6 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = [NO_LISTENER, *itertools.product(SHARES, BIASES, LIFTS)]
         scores = [opposed.score(each, embeddings[each.query], settings) for each in listed]
         figures, present = np.array([s for s, _ in scores]).T, np.array([p for _, p in scores])
+        choose(figures, present, options.least_attenuation)  # or it says that there is none
     except (OSError, ValueError) as error:
         print(f"soloist: {error}", file=sys.stderr)
         return 2

@@ -142,7 +142,8 @@ def recording(hop: int) -> Samples:
 
 
 def _prepared(bundle: Bundle, words: Samples) -> Processor:
-    processor = Processor(bundle, device="cpu", conditioning=words[:1])
+    # without a listener: one that joins in later has heard less, and knows other things
+    processor = Processor(bundle, device="cpu", conditioning=words[:1], listens=False)
     hop = bundle.spec.frames.hop
     processor.prepare(bundle.spec.sample_rate, hop, 1, block=hop)
     return processor

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 import onnxruntime
+from numpy.typing import NDArray
 
 from .conditioner import Conditioner
 from .errors import BundleError
@@ -114,12 +115,32 @@ class Bundle:
         classes = self.vocabulary.classes if self.vocabulary is not None else {}
         unknown = [name for name in listener.hearing.classes if not classes.get(name)]
         offsets = listener.hearing.opposition.offsets
-        if self.conditioner is None or unknown or offsets > self.conditioning_size:
+        if self.conditioner is None or unknown:
             raise BundleError(
                 f"{self.path}: the listener hears classes that the bundle has no words or no "
                 f"conditioner for ({', '.join(unknown[:3]) or 'all'}); export the bundle again"
             )
+        if offsets > self.conditioning_size:
+            raise BundleError(
+                f"{self.path}: the listener adds to {offsets} numbers of a conditioning of "
+                f"{self.conditioning_size}; export the bundle again"
+            )
         return listener
+
+    @cached_property
+    def class_conditioning(self) -> NDArray[np.float32]:
+        """Conditioning [C, D] of each class that the listener knows, the mean of its phrases'.
+
+        For a bundle that carries a listener.
+        """
+        listener, vocabulary, conditioner = self.listener, self.vocabulary, self.conditioner
+        assert listener is not None and vocabulary is not None and conditioner is not None
+        rows = []
+        for name in listener.hearing.classes:
+            found = [vocabulary.find(phrase) for phrase in vocabulary.classes[name]]
+            embeddings = vocabulary.embeddings[[row for row in found if row is not None]]
+            rows.append(conditioner(embeddings).mean(axis=0))
+        return np.stack(rows)
 
     def _carried(self, what: str, kind: Callable[[bytes], Carried]) -> Carried | None:
         """A small network in the metadata, in base64."""

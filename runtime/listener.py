@@ -112,8 +112,11 @@ class Listener:
                     f"presence [1, {len(hearing.classes)}] in float32; export the bundle again"
                 )
         self.samples = (frames - 1) * hearing.hop + hearing.window
-        if self.samples > _MOST_SAMPLES:
-            raise BundleError(f"{_WHERE}: it hears {self.samples} samples, at most {_MOST_SAMPLES}")
+        if max(self.samples, frames * hearing.n_fft) > _MOST_SAMPLES:
+            raise BundleError(
+                f"{_WHERE}: it hears {self.samples} samples in {frames} frames of {hearing.n_fft}; "
+                f"{_MOST_SAMPLES} are taken at most"
+            )
         self._bins = bins
         phase = np.arange(hearing.window) * (2 * np.pi / hearing.window)
         self._window: Floats = (0.5 - 0.5 * np.cos(phase)).astype(np.float32)

@@ -186,14 +186,15 @@ class Session:
         wanted = (self.queries, self._conditioning_size)
         if conditioning.shape != wanted:
             raise ValueError(f"conditioning is {conditioning.shape}, this session takes {wanted}")
-        values = np.array(conditioning, np.float32, order="C")
-        self.conditioning = values
-        if self._conditioning is None:  # so far the graph used its default
-            words = self._conditioning = self._buffers.place(values)
+        if self.conditioning is None or self._conditioning is None:
+            # so far the graph used its default
+            self.conditioning = np.array(conditioning, np.float32, order="C")
+            words = self._conditioning = self._buffers.place(self.conditioning.copy())
             self._current = self._current.add("conditioning", words)
             self._next = self._next.add("conditioning", words)
         else:
-            self._conditioning.update_inplace(values)
+            np.copyto(self.conditioning, conditioning)
+            self._conditioning.update_inplace(self.conditioning)
 
 
 class PassThroughSession:

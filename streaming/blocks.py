@@ -22,7 +22,7 @@ class History:
     def __init__(self, channels: int, hop: int, hops: int) -> None:
         self._line = np.zeros((channels, hops * hop), np.float32)
         self._places = [self._line[:, at * hop : (at + 1) * hop] for at in range(hops)]
-        self._hop = hop
+        self.hop = hop
         self._written = 0
 
     def write(self, samples: Samples) -> None:
@@ -41,7 +41,7 @@ class History:
         out[:, :first] = self._line[:, at : at + first]
         out[:, first:] = self._line[:, : count - first]
         # The writer may be within the hop that it has not counted yet.
-        return start >= (self._written + 1) * self._hop - size
+        return start >= (self._written + 1) * self.hop - size
 
     def clear(self) -> None:
         """Start a new stream. Writer; a reader at work gets samples of both."""

@@ -164,10 +164,10 @@ class Engine:
         self._guard.hold(refuge if refuge < len(self.out) else self._found.shape[1])
 
     def set_conditioning(self, conditioning: Samples) -> None:
-        """Hand other queries, [Q, D], to the session in the next steps. Any thread.
+        """Hand other queries, [Q, D], to the session in the next steps. Control thread.
 
-        Another array each time: what is new is told by identity. Only this method writes the
-        reference that the audio thread reads, so none is lost between two of them.
+        Another array each time: what is new is told by identity. Only this method writes what is
+        asked for, here or there, so none is lost between two of them.
         """
         if self._listening is not None:
             self._listening.ask(conditioning)

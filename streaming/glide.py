@@ -47,8 +47,10 @@ class Glide:
 
     def _begin(self, current: Conditioning | None, asked: Conditioning) -> None:
         self._left = self._hops
-        if self.jump or current is None or not np.isfinite(current).all():
+        # one NaN or infinity makes the sum one, too
+        if self.jump or current is None or not np.isfinite(np.add.reduce(current, axis=None)):
             self._left = 1  # its one step ends on the goal
             current = asked
-        self._distance = current - asked
-        self._step = np.empty_like(asked)
+        if self._distance.shape != asked.shape:
+            self._distance, self._step = np.empty_like(asked), np.empty_like(asked)
+        np.subtract(current, asked, out=self._distance)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..runtime.bundle import Bundle
+from ..runtime.denormals import FlushDenormals
 from ..runtime.listener import Listener, Opposition
 from .blocks import History
 from .orders import OrderThread
@@ -112,34 +113,35 @@ class _Heard(NamedTuple):
 class Listening:
     """A bundle's listener beside a stream: each hop `hear` it, then ask for its `conditioning`.
 
-    `queries` is how many of the rows that are asked are wanted; those after them are negatives.
-    What it hears is the mean of all channels. A window is ordered every so many hops and counts so
-    many hops later, both as the listener says, be it made at once or on a thread of its own
-    (`realtime`): what comes out is the same on a machine that keeps up, and where it does not,
-    what was heard before goes on to count. With `waits`, which any thread may set, it is waited
-    for.
+    `conditioning` [Q + N, D] is what is asked for at first, of which the first `queries` rows are
+    wanted and the others negatives. What it hears is the mean of all channels.
+
+    A window is ordered every so many hops, heard on a thread of its own, and counts so many hops
+    later, both as the listener says; where it is not done by then, what was heard before goes on to
+    count. So blocks no longer than that give the same samples on a machine that keeps up. With
+    `waits`, which any thread may set, it is waited for, and any blocks do.
     """
 
-    def __init__(self, bundle: Bundle, listener: Listener, queries: int, *, realtime: bool) -> None:
+    def __init__(
+        self, bundle: Bundle, listener: Listener, conditioning: Floats, queries: int
+    ) -> None:
         hearing, spec = listener.hearing, bundle.spec
         hop_s = spec.frames.hop / spec.sample_rate
         self._every = max(1, round(hearing.every_s / hop_s))
-        self._budget = max(1, round(hearing.budget_s / hop_s))
-        self.queries, self.realtime = queries, realtime
+        self._budget = min(round(hearing.budget_s / hop_s), self._every - 1)
+        self.queries = queries
         self.waits = False
         self._mono: Floats = np.zeros((1, spec.frames.hop), np.float32)
         hops = -(-listener.samples // spec.frames.hop) + self._every + 2
         self._history = History(1, spec.frames.hop, hops)
         self._epoch = self._hop = 0
-        self._asked: _Asked | None = None
+        self._asked = _Asked(conditioning, 0, conditioning)
         self._heard: _Heard | None = None
         fading = float(np.exp(-hearing.every_s / hearing.opposition.memory_s))
-        opposer = Opposer(_classes(bundle, listener), hearing.opposition)
-        self._ear = _Ear(listener, self._history, opposer, spec.frames.hop, queries, fading)
-        self._thread: _EarThread | None = None
-        if realtime:
-            self._thread = _EarThread(self._ear)
-            weakref.finalize(self, self._thread.end)
+        opposer = Opposer(bundle.class_conditioning, hearing.opposition)
+        self._ear = _Ear(listener, self._history, opposer, conditioning, queries, fading)
+        self._thread = _EarThread(self._ear)
+        weakref.finalize(self, self._thread.end)
 
     def ask(self, conditioning: Floats) -> None:
         """Ask for other words, [Q + N, D], another array each time. Control thread."""
@@ -156,21 +158,16 @@ class Listening:
         np.multiply(self._mono, np.float32(1 / len(samples)), out=self._mono)
         self._history.write(self._mono)
         hop, self._hop = self._hop, self._hop + 1
-        if (hop + 1) % self._every == 0:
-            order = _Order(self._epoch, hop)
-            if self._thread is None:
-                self._ear.listen(order)
-            else:
-                self._thread.post(order)
-        elif self.waits and self._thread is not None and (hop + 1) % self._every == self._budget:
+        since = (hop + 1) % self._every
+        if since == 0:
+            self._thread.post(_Order(self._epoch, hop))
+        if since == self._budget and self.waits:
             self._thread.finish()
 
     @property
-    def conditioning(self) -> Floats | None:
+    def conditioning(self) -> Floats:
         """What to ask for in the next step, the same array until it changes. Audio thread."""
         asked, found = self._asked, self._ear.found
-        if asked is None:
-            return None
         if found is not None and found.epoch == self._epoch:
             due = self._hop > found.hop + self._budget
             self._heard = found if due else self._heard
@@ -187,7 +184,7 @@ class Listening:
 
     def close(self, limit_s: float = 2.0) -> bool:
         """End the thread; whether it has ended within the limit. Control thread, not playing."""
-        return self._thread is None or self._thread.close(limit_s)
+        return self._thread.close(limit_s)
 
 
 class _Ear:
@@ -198,16 +195,21 @@ class _Ear:
         listener: Listener,
         history: History,
         opposer: Opposer,
-        hop: int,
+        asked: Floats,
         queries: int,
         fading: float,
     ) -> None:
         self._listener, self._history, self.opposer = listener, history, opposer
-        self._hop, self._queries, self._fading = hop, queries, fading
+        self._queries, self._fading = queries, fading
         self._audio: Floats = np.zeros((1, listener.samples), np.float32)
-        self.asked: Floats | None = None
+        self.asked = asked
         self.heard: tuple[int, Presence | None] = (0, None)
         self.found: _Heard | None = None
+
+    def warm_up(self) -> None:
+        """Let the first window on this thread take no longer than others; raises nothing."""
+        with contextlib.suppress(Exception):  # what is broken shows again when it listens
+            self._listener(self._audio[0])
 
     def listen(self, order: _Order) -> None:
         """Hear the window that ends with a hop; raises nothing, what fails leaves all as it was."""
@@ -215,7 +217,7 @@ class _Ear:
             self._try(order)
 
     def _try(self, order: _Order) -> None:
-        start = (order.hop + 1) * self._hop - self._audio.shape[1]
+        start = (order.hop + 1) * self._history.hop - self._audio.shape[1]
         before = max(0, -start)
         self._audio[:, :before] = 0.0
         if not self._history.read(start + before, self._audio[:, before:]):
@@ -228,9 +230,8 @@ class _Ear:
         presence = remember(past if epoch == order.epoch else None, there, self._fading)
         self.heard = order.epoch, presence
         asked = self.asked
-        if asked is not None:
-            opposed = self.opposer(asked, self._queries, presence)
-            self.found = _Heard(order.epoch, order.hop, asked, opposed)
+        opposed = self.opposer(asked, self._queries, presence)
+        self.found = _Heard(order.epoch, order.hop, asked, opposed)
 
 
 class _EarThread(OrderThread[_Order]):
@@ -241,20 +242,10 @@ class _EarThread(OrderThread[_Order]):
         super().__init__("soloist-listener")
 
     def _work(self) -> None:
-        self._done += 1
-        while (order := self._orders.get()) is not None:
-            if self._orders.empty():
-                self._ear.listen(order)
+        with FlushDenormals():
+            self._ear.warm_up()
             self._done += 1
-
-
-def _classes(bundle: Bundle, listener: Listener) -> Floats:
-    """The conditioning of each class that the listener knows, the mean of its phrases', [C, D]."""
-    vocabulary, conditioner = bundle.vocabulary, bundle.conditioner
-    assert vocabulary is not None and conditioner is not None  # or it would not be the bundle's
-    rows = []
-    for name in listener.hearing.classes:
-        found = [vocabulary.find(phrase) for phrase in vocabulary.classes[name]]
-        embeddings = vocabulary.embeddings[[row for row in found if row is not None]]
-        rows.append(conditioner(embeddings).mean(axis=0))
-    return np.stack(rows)
+            while (order := self._orders.get()) is not None:
+                if self._orders.empty():
+                    self._ear.listen(order)
+                self._done += 1

@@ -138,8 +138,8 @@ class Processor:
         of its hops, and holds the last masks; without it every hop is computed, however long that
         takes. For a windowed bundle it lets the windows run on a thread of their own, measured
         first; where they take longer than an advance it becomes as long, or `TooSlowError` is
-        raised. Without it trailing masks are waited for. May be called again; for as many channels
-        that is quick, the session is kept.
+        raised. Without it trailing masks and what a listener hears are waited for. May be called
+        again; for as many channels that is quick, the session is kept.
 
         `sample_rate` is the host's, in Hertz. At another rate than the model's, resampling adds
         about 40 samples of the lower one (0.9 ms at 44.1 kHz), and what is above the bands that

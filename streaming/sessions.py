@@ -100,8 +100,10 @@ class SessionSource:
             if self._trailing:
                 session = TrailingSession(session, hops=hops, realtime=realtime)
             self.current, self._made_for = session, ((channels, pace), hops)
-        self._listen(realtime)
+        self._listen()
         self.wait(False)
+        if self.listening is not None:
+            self.listening.waits = not realtime
         if self._conditioning is not None:
             session.set_conditioning(self._conditioning)
         return session
@@ -121,16 +123,16 @@ class SessionSource:
         if ours and isinstance(session, BlockSession | TrailingSession):
             session.close()
 
-    def _listen(self, realtime: bool) -> None:
+    def _listen(self) -> None:
         """Have a listener beside the session, where the bundle has one and words are known."""
         bundle, conditioning = self._source, self._conditioning
         if self._listener is None or conditioning is None or not isinstance(bundle, Bundle):
             return
-        if self.listening is None or self.listening.realtime != realtime:
-            self._stop_listening()
+        if self.listening is None:
             wanted = len(conditioning) - self._negatives
-            self.listening = Listening(bundle, self._listener, wanted, realtime=realtime)
-        self.listening.ask(conditioning)
+            self.listening = Listening(bundle, self._listener, conditioning, wanted)
+        else:
+            self.listening.ask(conditioning)
 
     def _stop_listening(self) -> None:
         listening, self.listening = self.listening, None

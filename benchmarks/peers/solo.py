@@ -14,7 +14,7 @@ def open_solo(model: str = "solo") -> Peer:
     bundle = Bundle.open(model)
     processor = Processor(bundle, device="cpu")
     hop, rate = bundle.spec.frames.hop, bundle.spec.sample_rate
-    processor.prepare(rate, hop, 1, block=hop)
+    processor.prepare(rate, hop, 1, block=hop, realtime=True)  # the listener beside, as live
     out = np.zeros((hop, 1), np.float32)
 
     def process(block: Samples) -> Samples:

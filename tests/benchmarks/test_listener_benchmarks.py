@@ -26,20 +26,22 @@ Toys = Callable[..., Any]
 
 def test_it_measures_both_ways(toy_bundle: Toys, capsys: pytest.CaptureFixture[str]) -> None:
     model = str(toy_bundle(listens=True).path)
-    assert listener.main(["--model", model, "--seconds", "0.2", "--json"]) == 0
+    assert listener.main(["--model", model, "--seconds", "1", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert set(found["hops"]) == {"without", "with"}
     for row in found["hops"].values():
-        assert row["n"] == 75 - 20
+        assert row["n"] == 375 - 20
         assert 0 < row["p50_us"] <= row["p99_us"] <= row["max_us"]
     assert found["core"] == pytest.approx(found["window"]["p50_ms"] / 50)
-    assert listener.main(["--model", model, "--seconds", "0.2"]) == 0
+    assert listener.main(["--model", model, "--seconds", "1"]) == 0
     assert "of a core" in capsys.readouterr().out
 
 
 def test_a_model_without_one_is_one_line(
     toy_bundle: Toys, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    assert listener.main(["--seconds", "0"]) == 2
+    assert "1 or more, found 0" in capsys.readouterr().err
     assert listener.main(["--model", str(toy_bundle().path)]) == 2
     assert "has no listener" in capsys.readouterr().err
 

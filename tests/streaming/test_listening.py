@@ -1,5 +1,8 @@
 """What is heard, and what it does to the words, against the formulas in plain loops."""
 
+import gc
+import threading
+import time
 import tracemalloc
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +15,7 @@ from numpy.typing import NDArray
 
 from soloist.runtime.bundle import Bundle
 from soloist.runtime.listener import Listener, Opposition
-from soloist.streaming import listening
+from soloist.streaming.glide import Glide
 from soloist.streaming.listening import Listening, Opposer, Presence, remember
 from soloist.streaming.offline import separate_array
 from soloist.streaming.processor import Processor
@@ -43,6 +46,13 @@ def bundle(toy_bundle: Toys) -> Bundle:
 def listener_of(bundle: Bundle) -> Listener:
     assert bundle.listener is not None
     return bundle.listener
+
+
+def waiting(bundle: Bundle, words: Floats, queries: int) -> Listening:
+    """One that is waited for."""
+    found = Listening(bundle, listener_of(bundle), words, queries)
+    found.waits = True
+    return found
 
 
 def oppose(classes: Floats, row: Floats, presence: Presence, terms: Opposition) -> NDArray[Any]:
@@ -97,10 +107,9 @@ def test_what_is_heard_is_taken_off_each_query(seed: int, queries: int, negative
 
 def test_each_hop_is_asked_for_what_was_heard_before_the_budget(bundle: Bundle) -> None:
     listener = listener_of(bundle)
-    classes = listening._classes(bundle, listener)
+    classes = bundle.class_conditioning
     words = classes[:2].copy()
-    beside = Listening(bundle, listener, 2, realtime=False)
-    beside.ask(words)
+    beside = waiting(bundle, words, 2)
     audio = noise(4 * EVERY + 10, 2)
     found = []
     for hop in audio.reshape(-1, HOP, 2):
@@ -118,7 +127,6 @@ def test_each_hop_is_asked_for_what_was_heard_before_the_budget(bundle: Bundle) 
     at = words
     for number, conditioning in enumerate(found):
         at = expected.get(number, at)
-        assert conditioning is not None
         np.testing.assert_allclose(conditioning, at, rtol=1e-4, atol=1e-5)
     assert np.abs(at - words).max() > 0.05
 
@@ -181,23 +189,18 @@ def test_a_broken_listener_is_not_heard(
 
 
 def test_other_words_are_opposed_at_once(bundle: Bundle) -> None:
-    listener = listener_of(bundle)
-    classes = listening._classes(bundle, listener)
-    beside = Listening(bundle, listener, 1, realtime=False)
-    beside.ask(classes[:1].copy())
+    classes = bundle.class_conditioning
+    beside = waiting(bundle, classes[:1].copy(), 1)
     for hop in noise(EVERY + BUDGET).reshape(-1, 1, HOP):
         beside.hear(hop)
     presence = beside._ear.heard[1]
     assert presence is not None
     beside.ask(classes[1:2].copy())
     found = beside.conditioning
-    assert found is not None
     expected = oppose(classes, classes[1], presence, TERMS)
     np.testing.assert_allclose(found[0], expected, rtol=1e-4, atol=1e-5)
     beside.reset()
-    after = beside.conditioning
-    assert after is not None
-    np.testing.assert_array_equal(after, classes[1:2])
+    np.testing.assert_array_equal(beside.conditioning, classes[1:2])
 
 
 def test_the_audio_thread_makes_no_arrays(toy_bundle: Toys) -> None:
@@ -206,14 +209,14 @@ def test_the_audio_thread_makes_no_arrays(toy_bundle: Toys) -> None:
             pass
 
     bundle, long = toy_bundle(n_fft=8192, hop=4096, listens=True).bundle, 4096
-    beside = Listening(bundle, listener_of(bundle), 1, realtime=False)
+    beside = Listening(bundle, listener_of(bundle), np.ones((1, 8), np.float32), 1)
+    beside.close()
     beside._thread = Nobody()  # type: ignore[assignment]
-    beside.ask(np.ones((1, 8), np.float32))
     hop = np.ones((2, long), np.float32)
 
     def run() -> None:
         beside.hear(hop)
-        assert beside.conditioning is not None
+        assert len(beside.conditioning) == 1
 
     run()
     tracemalloc.start()
@@ -225,3 +228,101 @@ def test_the_audio_thread_makes_no_arrays(toy_bundle: Toys) -> None:
             assert tracemalloc.get_traced_memory()[1] - before < long  # a quarter of an array
     finally:
         tracemalloc.stop()
+
+
+def test_other_conditionings_take_no_arrays() -> None:
+    size = 50_000
+
+    class Wide:
+        conditioning = np.zeros((1, size), np.float32)
+
+        def set_conditioning(self, conditioning: Floats) -> None:
+            np.copyto(self.conditioning, conditioning)
+
+    session: Any = Wide()
+    glide, asked = Glide(3), [np.full((1, size), n, np.float32) for n in (1.0, 2.0)]
+    for turn in range(4):
+        glide.asked = asked[turn % 2]
+        for _ in range(4):
+            glide.advance(session)
+    tracemalloc.start()
+    try:
+        for turn in range(4):
+            glide.asked = asked[turn % 2]
+            for _ in range(4):
+                before = tracemalloc.get_traced_memory()[0]
+                tracemalloc.reset_peak()
+                glide.advance(session)
+                assert tracemalloc.get_traced_memory()[1] - before < size
+            np.testing.assert_array_equal(session.conditioning, asked[turn % 2])
+    finally:
+        tracemalloc.stop()
+
+
+def threads() -> int:
+    return sum(thread.name == "soloist-listener" for thread in threading.enumerate())
+
+
+def test_its_thread_ends_with_the_processor(bundle: Bundle) -> None:
+    before = threads()
+    released, forgotten = Processor(bundle), Processor(bundle)
+    for processor in (released, forgotten):
+        processor.prepare(RATE, HOP, 1)
+    assert threads() == before + 2
+    released.release()
+    assert threads() == before + 1
+    del processor, forgotten
+    gc.collect()
+    latest = time.monotonic() + 5
+    while threads() > before and time.monotonic() < latest:
+        time.sleep(0.01)
+    assert threads() == before
+
+
+def test_prepared_again_it_is_the_same_thread(bundle: Bundle) -> None:
+    before = threads()
+    processor = Processor(bundle)
+    for realtime in (False, True, False):
+        processor.prepare(RATE, HOP, 1, realtime=realtime)
+        listening = processor._sessions.listening
+        assert listening is not None and listening.waits is not realtime
+    processor.set_realtime(True)
+    assert listening is not None and not listening.waits
+    assert threads() == before + 1
+    processor.release()
+
+
+def test_negatives_are_left_as_they_are_and_words_can_change(toy_bundle: Toys, play: Any) -> None:
+    bundle = toy_bundle(queries=2, listens=True).bundle
+    words = bundle.class_conditioning[:3].copy()
+    processor = Processor(bundle, conditioning=words, negatives=1)
+    processor.prepare(RATE, 4096, 1)
+    session = processor._sessions.current
+    assert session is not None and session.conditioning is not None
+    audio = noise(EVERY + BUDGET + 14)  # twice; the third window counts, the fourth is not due
+    play(processor, audio, [HOP])
+    np.testing.assert_allclose(session.conditioning[2], words[2], rtol=1e-6)
+    assert np.abs(session.conditioning[:2] - words[:2]).max() > 0.05
+    processor.set_conditioning(words[::-1].copy())
+    play(processor, audio, [HOP])
+    np.testing.assert_allclose(session.conditioning[2], words[0], rtol=1e-6)
+    listening = processor._sessions.listening
+    assert listening is not None
+    presence = listening._ear.heard[1]
+    assert presence is not None
+    expected = oppose(bundle.class_conditioning, words[2], presence, TERMS)
+    np.testing.assert_allclose(session.conditioning[0], expected, rtol=1e-3, atol=1e-4)
+    processor.release()
+
+
+def test_trailing_masks_hear_too(bundle: Bundle, play: Any) -> None:
+    audio = noise(120)
+    found = []
+    for listens in (True, False):
+        processor = Processor(bundle, trailing=True, listens=listens)
+        processor.prepare(RATE, HOP, 1, block=HOP)
+        found.append(play(processor, audio, [HOP]))
+        processor.release()
+    first = (EVERY + BUDGET) * HOP
+    np.testing.assert_array_equal(found[0][:first], found[1][:first])
+    assert np.abs(found[0] - found[1]).max() > 1e-3
