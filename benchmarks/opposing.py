@@ -171,7 +171,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("listener", type=Path, help="checkpoint of the listener")
     parser.add_argument("--mixtures", type=Path, required=True, help="list to choose on")
     parser.add_argument("--every", type=int, default=1, help="one mixture in so many")
-    parser.add_argument("--least-attenuation", type=float, default=15.5, help="dB, absent sounds")
+    parser.add_argument("--least-attenuation", type=float, default=15.4, help="dB, absent sounds")
     return parser.parse_args(arguments)
 
 

@@ -20,8 +20,8 @@ from .precision import to_fp16
 
 EVERY_S, BUDGET_S = 0.24, 0.032
 OPPOSITION = Opposition(
-    share=0.5,
-    bias=-0.25,
+    share=0.8,
+    bias=-0.6,
     lift=0.1,
     usual=-2.5,
     unlike=0.5,

@@ -70,7 +70,7 @@ def export_bundle(
     vocabulary = _vocabulary(trained, queries)
     rows = [vocabulary.find(words) for words in queries]
     embeddings = vocabulary.embeddings[[row for row in rows if row is not None]]
-    spec = _spec(trained, name, queries, embeddings, precision)
+    spec = _spec(trained, name, queries, embeddings, precision, listener)
     with torch.no_grad():
         conditioning = trained.network.condition(torch.from_numpy(embeddings)).numpy()
     hop = SoloHop(trained.network)
@@ -127,6 +127,7 @@ def _spec(
     queries: Sequence[str],
     embeddings: NDArray[np.float32],
     precision: Precision,
+    listener: Path | None,
 ) -> Spec:
     config = trained.network.config
     baked = tuple(
@@ -138,7 +139,7 @@ def _spec(
         name=name,
         architecture="solo",
         version=version("soloist"),
-        license="MIT",
+        license="MIT" if listener is None else "MIT; its listener Apache-2.0, of YAMNet",
         created_with=f"soloist {version('soloist')}, torch {torch.__version__}",
         checkpoint_sha256=trained.sha256,
         training={**facts, "config": config.to_dict(), "curve": trained.curve},

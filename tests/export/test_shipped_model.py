@@ -15,6 +15,7 @@ from soloist.runtime.bundle import Bundle
 from soloist.runtime.queries import conditioning_for
 from soloist.runtime.session import Session
 from soloist.separators.checkpoints import load_solo
+from soloist.separators.listener import load_listener, spectrum
 from soloist.streaming.offline import separate_array
 from soloist.streaming.processor import Processor
 
@@ -50,6 +51,18 @@ def test_onnxruntime_keeps_all_of_its_large_weights_in_int8(tmp_path: Path) -> N
     after = [node.op_type for node in onnx.load(tmp_path / "optimised.onnx").graph.node]
     assert after.count("MatMulNBits") == before.count("DequantizeLinear") == 8
     assert "DequantizeLinear" not in after
+
+
+@torch.no_grad()
+def test_its_listener_hears_what_the_checkpoint_s_does() -> None:
+    trained, bundle = load_listener(ROOT / "training/checkpoints/listener.pt"), Bundle.open("solo")
+    assert bundle.listener is not None
+    audio, rate = soundfile.read(ROOT / "app" / "assets" / "mixture.flac", dtype="float32")
+    for start in (0, 2 * rate, 4 * rate):
+        window = audio[start : start + bundle.listener.samples]
+        magnitudes = spectrum(torch.from_numpy(window), rate).abs()
+        expected = trained.network(magnitudes[None])[0].numpy()
+        np.testing.assert_allclose(bundle.listener(window), expected, atol=1e-3)
 
 
 @torch.no_grad()

@@ -259,28 +259,29 @@ def test_other_conditionings_take_no_arrays() -> None:
         tracemalloc.stop()
 
 
-def threads() -> int:
-    return sum(thread.name == "soloist-listener" for thread in threading.enumerate())
+def threads() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name == "soloist-listener"}
 
 
 def test_its_thread_ends_with_the_processor(bundle: Bundle) -> None:
-    before = threads()
+    others = threads()
     released, forgotten = Processor(bundle), Processor(bundle)
     for processor in (released, forgotten):
         processor.prepare(RATE, HOP, 1)
-    assert threads() == before + 2
+    own = threads() - others
+    assert len(own) == 2
     released.release()
-    assert threads() == before + 1
+    assert len(threads() & own) == 1
     del processor, forgotten
     gc.collect()
     latest = time.monotonic() + 5
-    while threads() > before and time.monotonic() < latest:
+    while threads() & own and time.monotonic() < latest:
         time.sleep(0.01)
-    assert threads() == before
+    assert not threads() & own
 
 
 def test_prepared_again_it_is_the_same_thread(bundle: Bundle) -> None:
-    before = threads()
+    others = threads()
     processor = Processor(bundle)
     for realtime in (False, True, False):
         processor.prepare(RATE, HOP, 1, realtime=realtime)
@@ -288,7 +289,7 @@ def test_prepared_again_it_is_the_same_thread(bundle: Bundle) -> None:
         assert listening is not None and listening.waits is not realtime
     processor.set_realtime(True)
     assert listening is not None and not listening.waits
-    assert threads() == before + 1
+    assert len(threads() - others) == 1
     processor.release()
 
 

@@ -1,4 +1,4 @@
-"""Bundles: seeds of both kinds, damage to the file, the graph, the JSON and the conditioner."""
+"""Bundles: seeds of both kinds, damage to the file, the graph, the JSON and what is carried."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import onnx
 from onnx import helper
 
 from ...runtime.bundle import Bundle
+from ...runtime.listener import Hearing, Opposition
 from ...runtime.queries import conditioning_for
 from ...runtime.schedule import Schedule
 from ...runtime.spec import Frames, Query, Spec
@@ -28,6 +29,7 @@ from .mutations import INTERESTING, damage
 SUFFIX = ".onnx"
 _BINS, _STATE, _FEATURES, _EMBEDDING = 33, 8, 8, 6
 _WORDS = ("dog", "rain")
+_CARRIED = ("soloist.conditioner", "soloist.listener")
 _ODD: tuple[Any, ...] = (
     *(None, True, False, 0, -1, 0.5, 1e300, "", "x", "\x1b[2J", "\n", "é" * 300, [], {}, [[[]]]),
     *(float("nan"), float("inf"), 10**400, *INTERESTING),
@@ -45,7 +47,7 @@ def mutate(rng: random.Random) -> bytes:
     if rng.random() < 0.15:
         return damage(rng, content, seeds())
     model = onnx.load_from_string(content)
-    rng.choice((*[_edit_graph] * 5, _edit_json, _edit_conditioner))(rng, model)
+    rng.choice((*[_edit_graph] * 5, _edit_json, _edit_carried))(rng, model)
     content = model.SerializeToString()
     return damage(rng, content, seeds()) if rng.random() < 0.05 else content
 
@@ -69,6 +71,7 @@ def use(path: Path) -> None:
         processor.process(audio, out)
         assert np.isfinite(out).all(), "the output is not finite"
     processor.reset()
+    processor.release()
 
 
 def _edit_graph(rng: random.Random, model: onnx.ModelProto) -> None:
@@ -111,10 +114,14 @@ def _odd(rng: random.Random) -> Any:
     return copy.deepcopy(rng.choice(_ODD))  # or a list would be put into itself
 
 
-def _edit_conditioner(rng: random.Random, model: onnx.ModelProto) -> None:
-    entry = rng.choice([e for e in model.metadata_props if e.key == "soloist.conditioner"])
+def _edit_carried(rng: random.Random, model: onnx.ModelProto) -> None:
+    """Change the conditioner, or the listener: its graph, or what it says about itself."""
+    entry = rng.choice([e for e in model.metadata_props if e.key in _CARRIED])
     inner = onnx.load_from_string(base64.b64decode(entry.value))
-    graphs.edit(rng, inner)
+    if inner.metadata_props and rng.random() < 0.5:
+        _edit_json(rng, inner)
+    else:
+        graphs.edit(rng, inner)
     entry.value = base64.b64encode(inner.SerializeToString()).decode()
     if rng.random() < 0.1:
         entry.value = damage(rng, entry.value.encode(), [b"===="]).decode(errors="replace")
@@ -244,7 +251,31 @@ def _with_metadata(model: onnx.ModelProto, spec: Spec) -> onnx.ModelProto:
         "soloist": spec.to_json(),
         "soloist.vocabulary": vocabulary.to_json(),
         "soloist.conditioner": base64.b64encode(conditioner.SerializeToString()).decode(),
+        "soloist.listener": base64.b64encode(_listener().SerializeToString()).decode(),
         "soloist.card": "# Seed\n",
     }
     helper.set_model_props(model, metadata)
+    return model
+
+
+def _listener() -> onnx.ModelProto:
+    nodes = [
+        helper.make_node("ReduceMean", ["magnitudes", "axis"], ["mean"], keepdims=0),
+        helper.make_node("MatMul", ["mean", "matrix"], ["presence"]),
+    ]
+    constants = {"axis": np.array([1]), "matrix": np.full((_BINS, 1), -0.01, np.float32)}
+    model = graphs.model(nodes, {"magnitudes": [1, 8, _BINS]}, {"presence": [1, 1]}, constants)
+    opposition = Opposition(
+        share=0.5, bias=-0.2, lift=0.1, usual=-2.0, unlike=0.5, same=0.8, memory_s=1.0, offsets=2
+    )
+    hearing = Hearing(
+        window=64,
+        hop=32,
+        n_fft=64,
+        classes=("all",),
+        every_s=0.01,
+        budget_s=0.002,
+        opposition=opposition,
+    )
+    helper.set_model_props(model, {"soloist.hearing": hearing.to_json()})
     return model
