@@ -127,7 +127,8 @@ def test_a_bundle_in_another_precision_says_nearly_the_same(
 def test_weights_can_be_made_int8(solo_fp32: Any, tmp_path: Path) -> None:
     made = derived(solo_fp32, "int8", tmp_path)
     assert made.spec.precision == "int8"
-    assert made.path.stat().st_size < 0.7 * solo_fp32.path.stat().st_size
+    saved = solo_fp32.path.stat().st_size - made.path.stat().st_size
+    assert saved > 5e6  # of 1.8 million weights almost three bytes each
 
 
 def test_precisions_that_cannot_be_had_say_so(tmp_path: Path, windowed_toy: Toys) -> None:
