@@ -22,15 +22,16 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..export.listener import OPPOSITION, hearing_of
-from ..runtime.listener import Hearing, Opposition
+from ..runtime.listener import Hearing
 from ..separators.checkpoints import Checkpoint, load_solo
 from ..separators.listener import Listener, load_listener, spectrum
 from ..separators.solo import Solo
 from ..separators.yamnet import FRAMES
 from ..streaming.listening import Opposer, Presence, remember
-from ..training.calibration import Heard, choose, figure, held_out
+from ..training.calibration import choose, figure, hear_signals, held_out
 from ..training.mixture_list import Mixture, read_mixtures, render
 from ..training.phrases import embed
+from ..training.recognition import conditioning_of
 
 Floats = NDArray[np.float32]
 
@@ -57,14 +58,10 @@ class Opposed:
         self.network, self.listener, self.root = solo.network, listener.network, root
         self.hearing: Hearing = hearing_of(listener.network, solo.network.config)
         vocabulary, name = solo.facts["vocabulary"], solo.facts["encoder"]
-        known = [vocabulary[label] for label in listener.network.classes]
-        embeddings = embed({phrase for phrases in known for phrase in phrases}, name)
-        with torch.no_grad():
-            rows = [
-                self.network.condition(torch.from_numpy(np.stack([embeddings[p] for p in phrases])))
-                for phrases in known
-            ]
-        self.classes: Floats = np.stack([each.mean(0).numpy() for each in rows])
+        known = {label: vocabulary[label] for label in listener.network.classes}
+        embeddings = embed(set().union(*known.values()), name)
+        rows = conditioning_of(self.network, known, embeddings)
+        self.classes: Floats = torch.stack(list(rows.values())).numpy()
         front = self.network.config.frontend
         hop_s = front.hop / front.sample_rate
         self.every = round(self.hearing.every_s / hop_s)
@@ -79,33 +76,32 @@ class Opposed:
         Logits are linear in the conditioning and that in each of a setting's numbers, so three of
         them say all.
         """
-        network, front = self.network, self.network.config.frontend
         signals = torch.from_numpy(np.stack(render(mixture, self.root)).astype(np.float32))
-        whole, target = front.analyse(signals)
-        power = torch.view_as_real(whole).square().sum(-1)
-        maps, _ = network.trunk((power @ network.band_mean)[None], network.initial_state(1))
-        spread = (network.band_mean > 0).float()
-        cross = (torch.view_as_real(whole) * torch.view_as_real(target)).sum(-1) @ spread
-        source = float(torch.view_as_real(target).square().sum())
-        asked = network.condition(torch.from_numpy(embedding)[None])
+        asked = self.network.condition(torch.from_numpy(embedding)[None]).numpy()
         heard = list(self.presence(signals[0]))
-        alone, *changes = (
-            self.logits(maps, asked, heard, opposition)
-            for opposition in (
-                _NOTHING,
-                replace(_NOTHING, share=1.0),
-                replace(_NOTHING, bias=1.0),
-                replace(_NOTHING, lift=1.0),
-            )
+        oppositions = (
+            _NOTHING,
+            replace(_NOTHING, share=1.0),
+            replace(_NOTHING, bias=1.0),
+            replace(_NOTHING, lift=1.0),
         )
+        rows = [
+            row
+            for opposer in (Opposer(self.classes, opposition) for opposition in oppositions)
+            for row in (asked, *(opposer(asked, 1, presence) for presence in heard))
+        ]
+        whole = hear_signals(self.network, signals, torch.from_numpy(np.concatenate(rows)))
+        logits = whole.logits.unflatten(0, (len(oppositions), -1))
+        hops = torch.arange(logits.shape[2])
+        newest = (hops + 1 - self.budget).clamp(min=0) // self.every
+        alone, *changes = logits[:, newest, hops]
         figures = []
         for setting in settings:
-            logits = alone.clone()
+            opposed = alone.clone()
             for amount, change in zip(setting, changes, strict=True):
-                logits += amount * (change - alone)
-            judged = Heard(logits, power @ spread, cross, source)
-            figures.append(figure(torch.sigmoid(logits), judged))
-        return figures, source > 0
+                opposed += amount * (change - alone)
+            figures.append(figure(torch.sigmoid(opposed), replace(whole, logits=opposed)))
+        return figures, whole.source > 0
 
     def presence(self, audio: Tensor) -> Iterator[Presence]:
         """What has been heard after each window."""
@@ -113,28 +109,11 @@ class Opposed:
         step = self.every * front.hop
         samples = (FRAMES - 1) * hearing.hop + hearing.window
         magnitudes = spectrum(functional.pad(audio, (samples - step, 0)), front.sample_rate).abs()
-        fading = float(np.exp(-hearing.every_s / hearing.opposition.memory_s))
         found = None
         for patch in magnitudes.unfold(0, FRAMES, step // hearing.hop):
             there = torch.sigmoid(self.listener(patch.T[None]))[0].numpy()
-            found = remember(found, there, fading)
+            found = remember(found, there, hearing.fading)
             yield found
-
-    def logits(
-        self, maps: Tensor, asked: Tensor, heard: Sequence[Presence], opposition: Opposition
-    ) -> Tensor:
-        """As a stream has them, ``(frames, bands)``."""
-        opposer = Opposer(self.classes, opposition)
-        rows = [asked, *(torch.from_numpy(opposer(asked.numpy(), 1, one)) for one in heard)]
-        first = self.every + self.budget - 1
-        sizes = [first, *[self.every] * (len(rows) - 1)]
-        starts = np.cumsum([0, *sizes])
-        ends = [*starts[1:-1], maps.shape[1]]
-        parts = [
-            self.network.logits(maps[:, start:end], row)[0, 0]
-            for row, start, end in zip(rows, starts[:-1], ends, strict=True)
-        ]
-        return torch.cat(parts)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,6 +1,7 @@
 """The slow network inside a bundle that hears which of the known sounds are there."""
 
 import json
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -76,6 +77,11 @@ class Hearing:
                 f"{_WHERE}: found {len(self.classes)} classes every {self.every_s} s, "
                 f"{self.budget_s} s later; export the bundle again"
             )
+
+    @property
+    def fading(self) -> float:
+        """What is kept of presence from one window to the next."""
+        return math.exp(-self.every_s / self.opposition.memory_s)
 
     def to_json(self) -> str:
         """The text for the metadata; `from_json` gives an equal one back."""

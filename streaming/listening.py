@@ -137,9 +137,8 @@ class Listening:
         self._epoch = self._hop = 0
         self._asked = _Asked(conditioning, 0, conditioning)
         self._heard: _Heard | None = None
-        fading = float(np.exp(-hearing.every_s / hearing.opposition.memory_s))
         opposer = Opposer(bundle.class_conditioning, hearing.opposition)
-        self._ear = _Ear(listener, self._history, opposer, conditioning, queries, fading)
+        self._ear = _Ear(listener, self._history, opposer, conditioning, queries)
         self._thread = _EarThread(self._ear)
         weakref.finalize(self, self._thread.end)
 
@@ -197,10 +196,9 @@ class _Ear:
         opposer: Opposer,
         asked: Floats,
         queries: int,
-        fading: float,
     ) -> None:
         self._listener, self._history, self.opposer = listener, history, opposer
-        self._queries, self._fading = queries, fading
+        self._queries, self._fading = queries, listener.hearing.fading
         self._audio: Floats = np.zeros((1, listener.samples), np.float32)
         self.asked = asked
         self.heard: tuple[int, Presence | None] = (0, None)

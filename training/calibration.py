@@ -19,7 +19,7 @@ import itertools
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -98,10 +98,21 @@ def hear(network: Solo, mixture: Mixture, root: Path, embedding: NDArray[np.floa
         embedding: of a query, ``(size,)``, or of several, ``(queries, size)``.
     """
     signals = torch.from_numpy(np.stack(render(mixture, root)).astype(np.float32))
-    whole, target = network.config.frontend.analyse(signals)
     asked = torch.from_numpy(embedding.reshape(-1, embedding.shape[-1]))
-    logits, energy = listen(network, whole, network.condition(asked))
-    logits = logits.reshape(*embedding.shape[:-1], *logits.shape[1:])
+    heard = hear_signals(network, signals, network.condition(asked))
+    logits = heard.logits.reshape(*embedding.shape[:-1], *heard.logits.shape[1:])
+    return replace(heard, logits=logits)
+
+
+@torch.no_grad()
+def hear_signals(network: Solo, signals: Tensor, conditioning: Tensor) -> Heard:
+    """The same of a mixture and its target, ``(2, samples)`` float32.
+
+    Args:
+        conditioning: ``(queries, conditioning_size)``, see :meth:`Solo.condition`.
+    """
+    whole, target = network.config.frontend.analyse(signals)
+    logits, energy = listen(network, whole, conditioning)
     cross = (torch.view_as_real(whole) * torch.view_as_real(target)).sum(-1)
     source = float(torch.view_as_real(target).square().sum())
     return Heard(logits, energy, cross @ (network.band_mean > 0).float(), source)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +28,26 @@ from .phrases import embed
 
 _SECONDS = 6
 _BEST = (1, 3, 5, 10)
+
+
+@torch.no_grad()
+def conditioning_of(
+    network: Solo,
+    classes: Mapping[str, Sequence[str]],
+    embeddings: Mapping[str, NDArray[np.float32]],
+) -> dict[str, Tensor]:
+    """What each class asks for, ``(conditioning_size,)``: the mean of its phrases'.
+
+    Args:
+        classes: their phrases.
+        embeddings: of each phrase.
+    """
+    return {
+        label: network.condition(
+            torch.from_numpy(np.stack([embeddings[phrase] for phrase in phrases]))
+        ).mean(0)
+        for label, phrases in classes.items()
+    }
 
 
 @torch.no_grad()
@@ -81,13 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (OSError, ValueError) as error:
         print(f"soloist: {error}", file=sys.stderr)
         return 2
-    with torch.no_grad():
-        classes = {
-            label: trained.network.condition(
-                torch.from_numpy(np.stack([embeddings[phrase] for phrase in phrases]))
-            ).mean(0)
-            for label, phrases in vocabulary.items()
-        }
+    classes = conditioning_of(trained.network, vocabulary, embeddings)
     found = ranks(trained.network, clips, classes)
     print(f"{len(clips)} recordings; of {len(classes)} classes, their own is")
     for best in _BEST:
