@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ..training.clips import read_manifest
-from ..training.mixture_list import COLUMNS
+from ..training.mixture_list import COLUMNS, read_mixtures
 from ..training.tables import Row
 
 SECONDS = 4.0  # of a mixture
@@ -86,6 +86,12 @@ def write_small_set(
         writer.writeheader()
         writer.writerows(mixtures)
     return SmallSet(small, listed, tuple(taken), len(mixtures))
+
+
+def whole_set(manifest: Path, mixtures: Path) -> SmallSet:
+    """All classes of a manifest, a list of mixtures as it is; `ValueError` as in reading these."""
+    classes = sorted({row["class"] for row in read_manifest(manifest, ("class",))})
+    return SmallSet(manifest, mixtures, tuple(classes), len(read_mixtures(mixtures)))
 
 
 def _read(manifest: Path) -> list[Row]:

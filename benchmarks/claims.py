@@ -26,7 +26,7 @@ from soundfile import SoundFileError
 from ..training.recipes import RECIPES
 from ..training.rendering import SOUNDFONT, VOICES, render
 from ..training.trainer import RESUME, Diverged, Trainer, Watch, curve
-from .claim_data import SmallSet, write_small_set
+from .claim_data import SmallSet, whole_set, write_small_set
 from .claim_list import CLAIMS, Claim, Settings, Variant
 from .environment import environment, environment_line
 
@@ -147,6 +147,25 @@ def measure(claim: Claim, runs: Runs, seeds: Sequence[int]) -> list[Row]:
     return [Row(name, figures[name], minutes[name]) for name in claim.variants]
 
 
+def _data(claim: Claim, name: str, data: Path, output: Path) -> SmallSet:
+    """What a claim is tried on: all of a folder of data, or a part of it, written to another."""
+    manifest = data / "manifest.csv"
+    if claim.whole:
+        return whole_set(manifest, data / "dev_mixtures.csv")
+    own = claim.noise or claim.classes or claim.each > 1
+    folder = output / (f"data-{name}" if own else "data")
+    return write_small_set(manifest, folder, claim.noise, claim.classes, claim.places, claim.each)
+
+
+def _tested(claim: Claim, small: SmallSet) -> str:
+    """For people: on what."""
+    if claim.whole:
+        return f"{small.count} mixtures of {small.mixtures.name}, {len(small.classes)} classes"
+    noise = " and noise" if claim.noise else ""
+    named = ", ".join(small.classes)
+    return f"{small.count} mixtures of two{noise}, {len(small.classes)} classes: {named}"
+
+
 def table(rows: Sequence[Row]) -> str:
     """For people: a line a variant, and below them what each gains over the first."""
     seeds = list(rows[0].figures)
@@ -184,11 +203,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     torch.set_num_threads(options.threads)
     machine = environment()
     try:
-        own = claim.noise or claim.classes or claim.each > 1
-        folder = options.output / (f"data-{options.name}" if own else "data")
-        manifest = options.data / "manifest.csv"
-        tested = (claim.noise, claim.classes, claim.places, claim.each)
-        small = write_small_set(manifest, folder, *tested)
+        small = _data(claim, options.name, options.data, options.output)
         rows = measure(claim, Runs(small, options.output, options.device), options.seeds)
     except (Diverged, OSError, SoundFileError, ValueError) as error:
         print(f"soloist: {error}", file=sys.stderr)
@@ -203,10 +218,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     print(environment_line(machine))
     print(claim.says)
-    print(
-        f"{small.count} mixtures of two{' and noise' if claim.noise else ''}, "
-        f"{len(small.classes)} classes: {', '.join(small.classes)}"
-    )
+    print(_tested(claim, small))
     print(table(rows))
     return 0
 

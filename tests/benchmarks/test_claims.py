@@ -263,6 +263,23 @@ def test_the_program_prints_what_it_measured(
     assert "6 mixtures of two, 3 classes: cat, cello, rain" in capsys.readouterr().out
 
 
+def test_a_claim_may_be_of_all_recordings_and_of_mixtures_as_they_are_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(RECIPES, "line", Named(Told, Counted))
+    one = {"one": Variant("line", figure="seed")}
+    monkeypatch.setitem(CLAIMS, "line", Claim("steep", RUN, one, whole=True))
+    command = ["line", "--data", str(tmp_path), "-o", str(tmp_path / "out"), "--seeds", "3"]
+    manifest = write_manifest(tmp_path, ROWS)
+    assert claims.main(command) == 2
+    assert "dev_mixtures.csv" in capsys.readouterr().err
+    listed = write_small_set(manifest, tmp_path / "small").mixtures.read_text().splitlines(True)
+    (tmp_path / "dev_mixtures.csv").write_text("".join(listed[:4]))
+    assert claims.main(command) == 0
+    assert f"3 mixtures of dev_mixtures.csv, {len(ROWS)} classes\n" in capsys.readouterr().out
+    assert not (tmp_path / "out" / "data").exists()
+
+
 def test_noise_is_in_each_mixture_and_never_asked_for(tmp_path: Path) -> None:
     manifest = write_manifest(tmp_path, ROWS)
     quiet = write_small_set(manifest, tmp_path / "quiet")
