@@ -73,6 +73,24 @@ def contrastive(sounds: Tensor, phrases: Tensor, log_scale: Tensor) -> Tensor:
     return mean * len(logits)
 
 
+def by_share(sounds: Tensor, phrases: Tensor, shares: Tensor, log_scale: Tensor) -> Tensor:
+    """A mixture is as close to each phrase, in a joint space, as that phrase's sound is loud in it.
+
+    Between-class learning (Tokozume et al., ICLR 2018) with words for classes, for the training of
+    a joint model: what of a mixture a separator should leave then shows in the gradient.
+
+    Args:
+        sounds: ``(batch, size)``, embeddings of mixtures, of length 1.
+        phrases: ``(phrases, size)``, of length 1, no two of the same text.
+        shares: ``(batch, phrases)``, of a mixture's energy, which add up to 1.
+        log_scale: scalar.
+
+    Returns:
+        Cross entropy over the phrases, a mean over the batch.
+    """
+    return functional.cross_entropy(log_scale.exp() * sounds @ phrases.T, shares)
+
+
 def total(reconstruction: Tensor, consistency: Tensor, contrastive: Tensor) -> Tensor:
     """The three in the proportions of the published training."""
     recovered = reconstruction + consistency

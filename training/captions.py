@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from .clips import Clip, plain_name
-from .drawing import Classes, at_random_level, excerpt
+from .drawing import Classes, as_loud, at_random_level, excerpt
 from .settings import Table
 
 
@@ -32,12 +32,15 @@ class Captions(Table):
         together: groups of classes that are heard together and apart from all others, as sounds of
             one place are: a caption's are of one group, an example's captions of different ones.
             None: any classes may meet.
+        quieter_db: sounds after a caption's first one are made as loud as it, or up to so much
+            quieter, before each gets a random level; None: all are as loud as they were recorded.
     """
 
     sources: int = Field(default=2, ge=1, le=8)
     phrases: Literal["any", "class"] = "any"
     singles: float = Field(default=0.0, ge=0, le=1)
     together: list[list[str]] = Field(default=[])
+    quieter_db: float | None = Field(default=None, ge=0)
 
 
 class Mixtures(Captions):
@@ -87,7 +90,12 @@ class Captioned(Dataset[Mapping[str, Any]]):
         for n, numbers in enumerate(chosen):
             for p, number in enumerate(numbers):
                 clip = self.classes.clip(number, random)
-                sounds[n, p] = at_random_level(excerpt(clip, self.samples, random), random)
+                sound = excerpt(clip, self.samples, random)
+                if p and self.captions.quieter_db is not None:
+                    sound = as_loud(
+                        sound, sounds[n, 0], random.uniform(0, self.captions.quieter_db)
+                    )
+                sounds[n, p] = at_random_level(sound, random)
                 names = self._names(clip)
                 phrases[n, p] = self._numbers[names[random.integers(len(names))]]
             phrases[n, count:] = phrases[n, 0]

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from soloist.training.bimodal_losses import (
+    by_share,
     consistency,
     contrastive,
     loudness,
@@ -91,6 +92,29 @@ def test_contrastive_pulls_each_sound_to_its_own_phrase() -> None:
             normaliser = math.log(sum(math.exp(score) for score in scores.values()))
             expected += (normaliser - scores[b, k]) / len(pairs)
     assert contrastive(sounds, phrases, scale).item() == pytest.approx(expected)
+
+
+def test_a_mixture_is_as_close_to_phrases_as_their_sounds_are_loud() -> None:
+    generator = torch.Generator().manual_seed(8)
+    sounds, phrases = (
+        torch.nn.functional.normalize(
+            torch.randn(rows, 6, generator=generator, dtype=torch.float64), dim=-1
+        )
+        for rows in (3, 4)
+    )
+    shares = torch.tensor([[1, 0, 0, 0], [0, 0.8, 0.2, 0], [0.5, 0, 0, 0.5]], dtype=torch.float64)
+    expected = 0.0
+    for sound, share in zip(sounds, shares, strict=True):
+        scores = [math.exp(1.3) * float(sound @ phrase) for phrase in phrases]
+        normaliser = math.log(sum(map(math.exp, scores)))
+        expected += sum(float(s) * (normaliser - n) for s, n in zip(share, scores, strict=True)) / 3
+    scale = torch.tensor(1.3, dtype=torch.float64)
+    assert by_share(sounds, phrases, shares, scale).item() == pytest.approx(expected)
+    # no better than when the odds are the shares
+    alone = torch.eye(4, dtype=torch.float64)
+    aimed = torch.tensor([[-50.0, math.log(0.8), math.log(0.2), -50.0]], dtype=torch.float64)
+    least = by_share(aimed, alone, shares[1:2], torch.zeros(()).double())
+    assert least.item() == pytest.approx(-0.8 * math.log(0.8) - 0.2 * math.log(0.2))
 
 
 def test_the_total_weighs_them_as_published() -> None:

@@ -1,5 +1,7 @@
 """Captioned mixtures: what is in them, and what their captions say."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -98,3 +100,16 @@ def test_sounds_of_a_place_come_together(clips: list[Clip]) -> None:
 def test_places_must_be_there(clips: list[Clip], places: list[list[str]], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         Captioned(clips, Captions(together=places), 2, SAMPLES, seed=5)
+
+
+def test_sounds_after_the_first_are_quieter_by_as_much_as_is_told(clips: list[Clip]) -> None:
+    faint = [replace(clip, samples=clip.samples // 100) for clip in clips[:2]]
+    for quieter_db in (0.0, 12.0):
+        examples = drawn([*faint, *clips[2:]], quieter_db=quieter_db)
+        beside = []
+        for number in range(60):
+            for first, second in examples[number]["sounds"]:
+                beside.append(10 * np.log10(np.square(second).mean() / np.square(first).mean()))
+        # a random level is half to one and a half of the sound
+        assert min(beside) > -quieter_db - 6.1 and max(beside) < 3.6
+        assert min(beside) < -quieter_db - 2 and max(beside) > 1

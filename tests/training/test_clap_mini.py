@@ -62,6 +62,23 @@ def test_it_learns_which_words_go_with_which_sound(sounds: Path) -> None:
     assert near.argmax(1).tolist() == [0, 1, 2, 3]
 
 
+def test_by_shares_it_hears_which_sound_is_the_louder_one_behind_masks(sounds: Path) -> None:
+    top = 'steps = 150\ncheck = 150\ntargets = "shares"\nmasked = 0.5\n'
+    tables = "[mixing]\nsingles = 0.1\nquieter_db = 20.0\n"
+    recipe = made(sounds, top, tables)
+    assert Trainer(recipe, sounds / "run", "cpu").fit()
+    found = from_checkpoint(sounds / "run" / "checkpoint.pt")
+    assert found is not None
+    tests = {clip.label: torch.from_numpy(clip.samples / 32768).float() for clip in recipe.tests}
+    names = [recipe.sentences.phrase(f"a {label}").embedding for label in tests]
+    with torch.no_grad():
+        named = found[0].texts(torch.stack(names))
+        for low, high in ((1.0, 0.15), (0.15, 1.0)):
+            mixture = low * tests["low"] + high * tests["high"]
+            near = dict(zip(tests, (found[0].sounds(mixture[None]) @ named.T)[0], strict=True))
+            assert (near["low"] > near["high"]) == (low > high)
+
+
 def test_a_run_that_was_interrupted_ends_as_one_that_was_not(sounds: Path) -> None:
     class Impatient(Watch):
         def stepped(self, step: int, loss: float) -> None:

@@ -2,7 +2,7 @@
 
 What weak supervision leans on, and what CLAPSep adapts, where LAION-CLAP's weights cannot be had.
 Sentence embeddings stay as they are; all else learns. The loss is that of CLIP and CLAP, in both
-directions.
+directions, or between classes by their shares of the energy.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -21,14 +21,18 @@ from torch.optim import Adam, Optimizer
 from ...separators import clap_htsat, clap_mini, htsat
 from ...separators.clap_htsat import ClapHtsat
 from ...separators.clap_mini import ClapMini, ClapMiniSizes, SentenceClap
-from ..bimodal_losses import contrastive
+from ..bimodal_losses import by_share, contrastive
 from ..captions import Captioned, Captions
 from ..clips import beginning, load_clips, plain_name
 from ..joint import Sentences
+from ..masking import behind_masks
 from ..phrases import ENCODER
 from ..recipe import Batch, Heard, Recipe
 from ..settings import Run, Table
 from ..trainer import write
+
+_SILENCE = 1e-9
+"""Energy of a sound that is none: where all are silent, each phrase counts as much."""
 
 
 class HalfSingle(Captions):
@@ -38,9 +42,18 @@ class HalfSingle(Captions):
 
 
 class Contrast(Run):
-    """What both recipes are told; they are scored on the manifest's dev clips, not on mixtures."""
+    """What both recipes are told; they are scored on the manifest's dev clips, not on mixtures.
+
+    Attributes:
+        targets: ``captions``, a sound against the captions of the batch; or ``shares``, a sound
+            against all phrases of the batch, each as much as its sound has of the energy.
+        masked: share of the steps whose sounds are heard through random masks, as a separator
+            makes them.
+    """
 
     mixing: HalfSingle = HalfSingle()
+    targets: Literal["captions", "shares"] = "captions"
+    masked: float = Field(default=0.0, ge=0, le=1)
     encoder: str = ENCODER
     weight_decay: float = Field(default=1e-4, ge=0)
 
@@ -125,14 +138,34 @@ class ContrastiveWords(Recipe[Told]):
         """A checkpoint."""
 
     def forward(self, batch: Batch) -> Tensor:
-        sounds = self.network.sounds(batch["sounds"].sum((1, 2)))
-        captions, _ = self.examples.words(batch["phrases"])
-        words = torch.stack([self.sentences.phrase(text).embedding for (text,) in captions])
-        named = self.network.texts(words.to(sounds.device))
-        with torch.autocast(sounds.device.type, enabled=False):
-            one, other = (part.float()[:, None, None] for part in (sounds, named))
+        sounds = batch["sounds"][:, 0]
+        if self.settings.masked and float(torch.rand(())) < self.settings.masked:
+            sounds = behind_masks(sounds)
+        heard = self.network.sounds(sounds.sum(1))
+        captions, phrases = self.examples.words(batch["phrases"])
+        if self.settings.targets == "shares":
+            return self._by_share(heard, sounds, phrases)
+        named = self._named([text for (text,) in captions]).to(heard)
+        with torch.autocast(heard.device.type, enabled=False):
+            one, other = (part.float()[:, None, None] for part in (heard, named))
             scale = self.network.bounded_log_scale
             return (contrastive(one, other, scale) + contrastive(other, one, scale)) / 2
+
+    def _by_share(self, heard: Tensor, sounds: Tensor, phrases: Sequence[Sequence[str]]) -> Tensor:
+        texts = sorted({text for each in phrases for text in each})
+        numbers = torch.tensor([[texts.index(text) for text in each] for each in phrases])
+        energy = sounds.float().square().mean(-1) + _SILENCE
+        shares = energy.new_zeros(len(sounds), len(texts))
+        shares.scatter_add_(1, numbers.to(energy.device), energy)
+        shares /= shares.sum(1, keepdim=True)
+        named = self._named(texts).to(heard)
+        with torch.autocast(heard.device.type, enabled=False):
+            scale = self.network.bounded_log_scale
+            return by_share(heard.float(), named.float(), shares, scale)
+
+    def _named(self, texts: Sequence[str]) -> Tensor:
+        words = torch.stack([self.sentences.phrase(text).embedding for text in texts])
+        return self.network.texts(words.to(self.network.log_scale.device))
 
     def optimisers(self) -> list[Optimizer]:
         told = self.settings

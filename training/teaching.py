@@ -1,0 +1,122 @@
+"""What a joint model teaches a separator that leans on it, found without a separator.
+
+    python -m soloist.training.teaching mini.pt --manifest data/manifest.csv [--classes A,B,C]
+
+Mixtures of two recordings begin with masks of a half for both. Then each cell of the masks moves by
+the gradient of the contrastive loss alone, while the two go on to add up to one, as consistency
+wants it. A joint model that knows what it hears may still be pleased by masks that separate
+nothing: the SI-SDR improvement says so in a minute, where training with it takes an hour.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.optim import Adam
+
+from ..separators.bimodal import BIMODAL_FRONT
+from .bimodal_losses import contrastive
+from .captions import Captioned, Captions
+from .clips import load_clips
+from .joint import Joint, open_joint
+from .metrics import si_sdr
+
+STEPS = (0, 5, 10, 20, 40)
+"""After so many the masks are looked at."""
+_RATE = 0.15
+_SECONDS = 1.0
+_AUDIBLE = 1e-4  # of full scale; an excerpt may be a pause
+
+
+class Figures(NamedTuple):
+    """After so many steps: the contrastive loss, and the mean SI-SDR improvement, dB."""
+
+    steps: int
+    loss: float
+    gain_db: float
+
+
+def follow(joint: Joint, examples: Captioned, count: int) -> tuple[list[Figures], Figures]:
+    """Moves the masks of ``count`` examples, of one caption each, by what a joint model likes.
+
+    Returns:
+        The figures after each of :data:`STEPS`, and those of ideal masks, which are the shares of
+        the magnitudes.
+    """
+    drawn = [examples[number] for number in range(count)]
+    sounds = torch.from_numpy(np.stack([item["sounds"][0] for item in drawn]))
+    phrases = torch.from_numpy(np.stack([item["phrases"] for item in drawn]))
+    asked = [text for each in examples.words(phrases)[1] for text in each]
+    named = joint.texts(asked).unflatten(0, sounds.shape[:2])
+    spectra = BIMODAL_FRONT.analyse(sounds)
+    whole = spectra.sum(1, keepdim=True)
+
+    def loss_of(masks: Tensor) -> tuple[Tensor, Tensor]:
+        separated = BIMODAL_FRONT.synthesise(masks * whole, sounds.shape[-1])
+        heard = joint.sounds(separated.flatten(0, 1)).unflatten(0, sounds.shape[:2])
+        scale = joint.log_scale().to(heard)
+        return contrastive(heard[:, None], named[:, None].to(heard), scale), separated
+
+    logits = torch.zeros_like(spectra[:, 0].real).requires_grad_(True)
+    optimiser, found = Adam([logits], lr=_RATE), []
+    for step in range(STEPS[-1] + 1):
+        one = torch.sigmoid(logits)
+        loss, separated = loss_of(torch.stack([one, 1 - one], 1))
+        if step in STEPS:
+            found.append(Figures(step, loss.item(), _gain(separated, sounds)))
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    magnitudes = spectra.abs()
+    loss, separated = loss_of(magnitudes / (magnitudes.sum(1, keepdim=True) + 1e-8))
+    return found, Figures(0, loss.item(), _gain(separated, sounds))
+
+
+def _gain(separated: Tensor, sounds: Tensor) -> float:
+    """Mean SI-SDR improvement of all sounds ``(examples, 2, samples)`` that are to be heard."""
+    gains = []
+    for made, wanted in zip(separated.detach().numpy(), sounds.numpy(), strict=True):
+        mixture = wanted.sum(0)
+        for estimate, target in zip(made, wanted, strict=True):
+            if target.std() > _AUDIBLE:
+                gains.append(si_sdr(estimate, target) - si_sdr(mixture, target))
+    return float(np.mean(gains))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measures and prints; the exit code, 2 for what cannot be used."""
+    parser = argparse.ArgumentParser(prog="python -m soloist.training.teaching")
+    parser.add_argument("clap", type=Path, help="of clap-mini, or LAION-CLAP's own file")
+    parser.add_argument("--vocabulary", type=Path, help="for LAION-CLAP; default: from the hub")
+    parser.add_argument("--manifest", type=Path, required=True)
+    parser.add_argument("--split", default="train", help="of the manifest; default train")
+    parser.add_argument("--classes", help="separated by commas; default: all")
+    parser.add_argument("--examples", type=int, default=32, help="default 32")
+    options = parser.parse_args(arguments)
+    rate = BIMODAL_FRONT.sample_rate
+    try:
+        joint = open_joint(options.clap, options.vocabulary)
+        clips = load_clips(options.manifest, options.split, rate)
+        if options.classes:
+            clips = [clip for clip in clips if clip.label in options.classes.split(",")]
+        examples = Captioned(clips, Captions(phrases="class"), 1, round(_SECONDS * rate), seed=0)
+        found, ideal = follow(joint, examples, options.examples)
+    except (ImportError, OSError, ValueError) as error:
+        print(f"soloist: {error}", file=sys.stderr)
+        return 2
+    print(f"{'steps':<14}{'loss':>7}{'SI-SDRi, dB':>13}")
+    for each in found:
+        print(f"{each.steps:<14}{each.loss:>7.2f}{each.gain_db:>13.2f}")
+    print(f"{'ideal masks':<14}{ideal.loss:>7.2f}{ideal.gain_db:>13.2f}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
