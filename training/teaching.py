@@ -24,7 +24,7 @@ from torch.optim import Adam
 from ..separators.bimodal import BIMODAL_FRONT
 from .bimodal_losses import contrastive
 from .captions import Captioned, Captions
-from .clips import load_clips
+from .clips import Clip, load_clips
 from .joint import Joint, open_joint
 from .metrics import si_sdr
 
@@ -90,6 +90,17 @@ def _gain(separated: Tensor, sounds: Tensor) -> float:
     return float(np.mean(gains))
 
 
+def _of(classes: str | None, clips: list[Clip]) -> list[Clip]:
+    """The recordings of these classes, separated by commas; `ValueError` for one without any."""
+    if classes is None:
+        return clips
+    wanted, there = classes.split(","), {clip.label for clip in clips}
+    unknown = [name for name in wanted if name not in there]
+    if unknown:
+        raise ValueError(f"--classes: the manifest has no recordings of {unknown[0]!r} there")
+    return [clip for clip in clips if clip.label in wanted]
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measures and prints; the exit code, 2 for what cannot be used."""
     parser = argparse.ArgumentParser(prog="python -m soloist.training.teaching")
@@ -103,9 +114,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rate = BIMODAL_FRONT.sample_rate
     try:
         joint = open_joint(options.clap, options.vocabulary)
-        clips = load_clips(options.manifest, options.split, rate)
-        if options.classes:
-            clips = [clip for clip in clips if clip.label in options.classes.split(",")]
+        if options.examples < 1:
+            raise ValueError(f"--examples takes 1 or more, found {options.examples}")
+        clips = _of(options.classes, load_clips(options.manifest, options.split, rate))
         examples = Captioned(clips, Captions(phrases="class"), 1, round(_SECONDS * rate), seed=0)
         found, ideal = follow(joint, examples, options.examples)
     except (ImportError, OSError, ValueError) as error:

@@ -64,3 +64,7 @@ def test_the_program_prints_what_it_measured(
     assert [line.split()[0] for line in lines] == ["steps", "0", "5", "10", "20", "40", "ideal"]
     assert teaching.main([*command, "--classes", "low"]) == 2
     assert capsys.readouterr().err.startswith("soloist: found 1 classes")
+    assert teaching.main([*command, "--classes", "low,hihg"]) == 2
+    assert "--classes: the manifest has no recordings of 'hihg'" in capsys.readouterr().err
+    assert teaching.main([*command, "--examples", "0"]) == 2
+    assert capsys.readouterr().err == "soloist: --examples takes 1 or more, found 0\n"
