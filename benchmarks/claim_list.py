@@ -159,6 +159,9 @@ _TOGETHER: Settings = {
     "mixing": {"phrases": "class", "together": _PLACES},
 }
 _FROM_PLACES = Variant("weak", {**_TOGETHER, **_RECONSTRUCTED})
+# What weak supervision lies between.
+_UNSUPERVISED = Variant("weak", _RECONSTRUCTED, needs={"start": _FROM_PLACES})
+_SUPERVISED = Variant("weak", _SINGLES, needs={"start": _FROM_PLACES})
 _UNET_RUN: Settings = {
     **_SHORT_RUN,
     "steps": 2000,
@@ -270,10 +273,10 @@ CLAIMS: dict[str, Claim] = {
         "unsupervised run, and are tested within places",
         {**_TOGETHER, "steps": 200},
         {
-            "unsupervised": Variant("weak", _RECONSTRUCTED, needs={"start": _FROM_PLACES}),
+            "unsupervised": _UNSUPERVISED,
             "weak": Variant("weak", needs={"start": _FROM_PLACES, "clap": _MINI}),
             "semi": Variant("semi", needs={"start": _FROM_PLACES, "clap": _MINI}),
-            "supervised": Variant("weak", _SINGLES, needs={"start": _FROM_PLACES}),
+            "supervised": _SUPERVISED,
         },
         classes=_VOICE_AND_INSTRUMENTS,
         places=_PLACES,
@@ -284,9 +287,9 @@ CLAIMS: dict[str, Claim] = {
         "behind masks",
         {**_TOGETHER, "steps": 400},
         {
-            "unsupervised": Variant("weak", _RECONSTRUCTED, needs={"start": _FROM_PLACES}),
+            "unsupervised": _UNSUPERVISED,
             "weak": Variant("weak", needs={"start": _FROM_PLACES, "clap": _TEACHER}),
-            "supervised": Variant("weak", _SINGLES, needs={"start": _FROM_PLACES}),
+            "supervised": _SUPERVISED,
         },
         classes=_VOICE_AND_INSTRUMENTS,
         places=_PLACES,

@@ -15,9 +15,8 @@ def test_masks_are_smooth_and_of_every_depth() -> None:
         assert masks.min() >= 0 and masks.max() <= 1
         assert (masks < 0.05).float().mean() > 0.05 and (masks > 0.95).float().mean() > 0.05
         assert abs(masks.mean().item() - 0.5) < 0.1
-        steepest = (
-            masks.diff(dim=1).abs().max()
-        )  # a logit changes by some 6 gains from cell to cell
+        steepest = masks.diff(dim=1).abs().max()
+        # a logit changes by some 6 gains from cell to cell
         assert steepest < 6 * 3.0 / 4 * finest / 512
 
 

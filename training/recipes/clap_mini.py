@@ -145,7 +145,7 @@ class ContrastiveWords(Recipe[Told]):
         captions, phrases = self.examples.words(batch["phrases"])
         if self.settings.targets == "shares":
             return self._by_share(heard, sounds, phrases)
-        named = self._named([text for (text,) in captions]).to(heard)
+        named = self._named([text for (text,) in captions])
         with torch.autocast(heard.device.type, enabled=False):
             one, other = (part.float()[:, None, None] for part in (heard, named))
             scale = self.network.bounded_log_scale
@@ -158,7 +158,7 @@ class ContrastiveWords(Recipe[Told]):
         shares = energy.new_zeros(len(sounds), len(texts))
         shares.scatter_add_(1, numbers.to(energy.device), energy)
         shares /= shares.sum(1, keepdim=True)
-        named = self._named(texts).to(heard)
+        named = self._named(texts)
         with torch.autocast(heard.device.type, enabled=False):
             scale = self.network.bounded_log_scale
             return by_share(heard.float(), named.float(), shares, scale)
