@@ -305,8 +305,8 @@ CLAIMS: dict[str, Claim] = {
         },
     ),
     "causal-whole": Claim(
-        "the same of all recordings of all classes, four times as long, where the U-Net has as "
-        "many maps as ours and hears a second",
+        "the same of all recordings of all classes, for longer, where the U-Net has as many maps "
+        "as ours and hears a second",
         _SHORT_RUN,
         {
             "clipsep, offline": Variant(

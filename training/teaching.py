@@ -5,16 +5,18 @@
 Mixtures of two recordings begin with masks of a half for both. Then each cell of the masks moves by
 the gradient of the contrastive loss alone, while the two go on to add up to one, as consistency
 wants it. A joint model that knows what it hears may still be pleased by masks that separate
-nothing: the SI-SDR improvement says so in a minute, where training with it takes an hour.
+nothing: the SI-SDR improvement says so in minutes, where training with it takes an hour.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
+import statistics
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -32,25 +34,56 @@ STEPS = (0, 5, 10, 20, 40)
 """After so many the masks are looked at."""
 _RATE = 0.15
 _SECONDS = 1.0
+_TOGETHER = 32  # mixtures, whose phrases are each other's wrong ones
 _AUDIBLE = 1e-4  # of full scale; an excerpt may be a pause
 
 
-class Figures(NamedTuple):
-    """After so many steps: the contrastive loss, and the mean SI-SDR improvement, dB."""
+@dataclass(frozen=True)
+class Look:
+    """At the masks after so many steps, or at ideal ones.
 
-    steps: int
+    Attributes:
+        loss: the contrastive one, a mean over mixtures.
+        gains: SI-SDR improvement of each mixture, of its two sounds in the mean, dB.
+    """
+
     loss: float
-    gain_db: float
+    gains: Sequence[float]
+
+    @property
+    def mean_db(self) -> float:
+        """Nan where all sounds are pauses."""
+        return statistics.fmean(self.gains) if self.gains else math.nan
+
+    @property
+    def error_db(self) -> float:
+        """Standard error of the mean; nan of one mixture."""
+        count = len(self.gains)
+        return statistics.stdev(self.gains) / math.sqrt(count) if count > 1 else math.nan
 
 
-def follow(joint: Joint, examples: Captioned, count: int) -> tuple[list[Figures], Figures]:
-    """Moves the masks of ``count`` examples, of one caption each, by what a joint model likes.
+def measure(joint: Joint, examples: Captioned, count: int) -> tuple[list[Look], Look]:
+    """As :func:`follow`, of the first ``count`` examples, 32 at a time."""
+    numbers = range(count)
+    parts = [numbers[at : at + _TOGETHER] for at in range(0, count, _TOGETHER)]
+    weights = [len(part) / count for part in parts]
+    moved, ideal = zip(*(follow(joint, examples, part) for part in parts), strict=True)
+
+    def joined(looks: Sequence[Look]) -> Look:
+        loss = sum(weight * look.loss for weight, look in zip(weights, looks, strict=True))
+        return Look(loss, [gain for look in looks for gain in look.gains])
+
+    return [joined(looks) for looks in zip(*moved, strict=True)], joined(ideal)
+
+
+def follow(joint: Joint, examples: Captioned, numbers: Sequence[int]) -> tuple[list[Look], Look]:
+    """Moves the masks of these examples, of one caption each, by what a joint model likes.
 
     Returns:
-        The figures after each of :data:`STEPS`, and those of ideal masks, which are the shares of
-        the magnitudes.
+        A look after each of :data:`STEPS`, and one at ideal masks, which are the shares of the
+        magnitudes.
     """
-    drawn = [examples[number] for number in range(count)]
+    drawn = [examples[number] for number in numbers]
     sounds = torch.from_numpy(np.stack([item["sounds"][0] for item in drawn]))
     phrases = torch.from_numpy(np.stack([item["phrases"] for item in drawn]))
     asked = [text for each in examples.words(phrases)[1] for text in each]
@@ -70,24 +103,28 @@ def follow(joint: Joint, examples: Captioned, count: int) -> tuple[list[Figures]
         one = torch.sigmoid(logits)
         loss, separated = loss_of(torch.stack([one, 1 - one], 1))
         if step in STEPS:
-            found.append(Figures(step, loss.item(), _gain(separated, sounds)))
+            found.append(Look(loss.item(), _gains(separated, sounds)))
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
     magnitudes = spectra.abs()
     loss, separated = loss_of(magnitudes / (magnitudes.sum(1, keepdim=True) + 1e-8))
-    return found, Figures(0, loss.item(), _gain(separated, sounds))
+    return found, Look(loss.item(), _gains(separated, sounds))
 
 
-def _gain(separated: Tensor, sounds: Tensor) -> float:
-    """Mean SI-SDR improvement of all sounds ``(examples, 2, samples)`` that are to be heard."""
+def _gains(separated: Tensor, sounds: Tensor) -> list[float]:
+    """SI-SDR improvement of each mixture's sounds ``(2, samples)`` that are to be heard."""
     gains = []
     for made, wanted in zip(separated.detach().numpy(), sounds.numpy(), strict=True):
         mixture = wanted.sum(0)
-        for estimate, target in zip(made, wanted, strict=True):
-            if target.std() > _AUDIBLE:
-                gains.append(si_sdr(estimate, target) - si_sdr(mixture, target))
-    return float(np.mean(gains))
+        each = [
+            si_sdr(estimate, target) - si_sdr(mixture, target)
+            for estimate, target in zip(made, wanted, strict=True)
+            if target.std() > _AUDIBLE
+        ]
+        if each:
+            gains.append(statistics.fmean(each))
+    return gains
 
 
 def _of(classes: str | None, clips: list[Clip]) -> list[Clip]:
@@ -109,7 +146,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--manifest", type=Path, required=True)
     parser.add_argument("--split", default="train", help="of the manifest; default train")
     parser.add_argument("--classes", help="separated by commas; default: all")
-    parser.add_argument("--examples", type=int, default=32, help="default 32")
+    parser.add_argument("--examples", type=int, default=128, help="default 128")
     options = parser.parse_args(arguments)
     rate = BIMODAL_FRONT.sample_rate
     try:
@@ -118,14 +155,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise ValueError(f"--examples takes 1 or more, found {options.examples}")
         clips = _of(options.classes, load_clips(options.manifest, options.split, rate))
         examples = Captioned(clips, Captions(phrases="class"), 1, round(_SECONDS * rate), seed=0)
-        found, ideal = follow(joint, examples, options.examples)
+        found, ideal = measure(joint, examples, options.examples)
     except (ImportError, OSError, ValueError) as error:
         print(f"soloist: {error}", file=sys.stderr)
         return 2
-    print(f"{'steps':<14}{'loss':>7}{'SI-SDRi, dB':>13}")
-    for each in found:
-        print(f"{each.steps:<14}{each.loss:>7.2f}{each.gain_db:>13.2f}")
-    print(f"{'ideal masks':<14}{ideal.loss:>7.2f}{ideal.gain_db:>13.2f}")
+    print(f"{'steps':<14}{'loss':>7}{'SI-SDRi, dB':>13}{'+-':>7}")
+    for name, look in [*zip(map(str, STEPS), found, strict=True), ("ideal masks", ideal)]:
+        print(f"{name:<14}{look.loss:>7.2f}{look.mean_db:>13.2f}{look.error_db:>7.2f}")
     return 0
 
 

@@ -62,8 +62,11 @@ def test_it_learns_which_words_go_with_which_sound(sounds: Path) -> None:
     assert near.argmax(1).tolist() == [0, 1, 2, 3]
 
 
-def test_by_shares_it_hears_which_sound_is_the_louder_one_behind_masks(sounds: Path) -> None:
-    top = 'steps = 150\ncheck = 150\ntargets = "shares"\nmasked = 0.5\n'
+@pytest.mark.parametrize("led", ["false", "true"])
+def test_by_shares_it_hears_which_sound_is_the_louder_one_behind_masks(
+    sounds: Path, led: str
+) -> None:
+    top = f'steps = 150\ncheck = 150\ntargets = "shares"\nmasked = 0.5\nled = {led}\n'
     tables = "[mixing]\nsingles = 0.1\nquieter_db = 20.0\n"
     recipe = made(sounds, top, tables)
     assert Trainer(recipe, sounds / "run", "cpu").fit()
@@ -117,6 +120,8 @@ def test_silence_beside_a_sound_passes_finite_gradients() -> None:
 
 
 def test_examples_that_are_too_short_for_the_levels(sounds: Path) -> None:
+    with pytest.raises(SettingsError, match="led is of masks: give masked"):
+        made(sounds, "steps = 1\nled = true\n")
     with pytest.raises(SettingsError, match=r"network: 0\.1 s are 7 frames, too few"):
         made(sounds, "", "", "seconds = 0.1")
 

@@ -2,7 +2,8 @@
 
 import torch
 
-from soloist.training.masking import behind_masks, random_masks
+from soloist.separators.bimodal import BIMODAL_FRONT
+from soloist.training.masking import behind_masks, led_masks, random_masks
 
 CPU = torch.device("cpu")
 
@@ -37,3 +38,35 @@ def test_a_mask_is_that_of_all_sounds_of_an_example() -> None:
     torch.testing.assert_close(both[:, 1], 3 * both[:, 0], atol=1e-4, rtol=1e-4)
     assert both.shape == (2, 2, 9000)
     assert both[:, 0].square().mean() < 0.9 * one.square().mean()
+
+
+def test_led_masks_open_where_it_pleases_and_close_where_it_does_not() -> None:
+    """What is disliked is sound above 4 kHz, and quiet below it."""
+    torch.manual_seed(6)
+    spectra = BIMODAL_FRONT.analyse(torch.randn(2, 16_000))
+    _, bins, frames = spectra.shape
+
+    def dislike(masked: torch.Tensor) -> torch.Tensor:
+        power = torch.fft.rfft(masked).abs().square()
+        above_less_below: torch.Tensor = power[:, 4000:].mean() - power[:, :4000].mean()
+        return above_less_below
+
+    masks = random_masks(2, bins, frames, 9, CPU)
+    below, above = slice(8, 3 * bins // 8), slice(5 * bins // 8, -8)
+    lengths = []
+    for _ in range(20):
+        led = led_masks(masks, spectra, dislike, 16_000)
+        assert led.shape == masks.shape and not led.requires_grad
+        assert led.min() >= 0 and led.max() <= 1
+        from_halves = torch.logit(led).abs()
+        length = from_halves.median()
+        if ((from_halves - length).abs() < 1e-3).float().mean() > 0.9:
+            lengths.append(length.item())
+            before = torch.full_like(masks, 0.5)
+        else:
+            before = masks
+        assert (led >= before - 0.02)[:, below].float().mean() > 0.9
+        assert (led <= before + 0.02)[:, above].float().mean() > 0.9
+        assert (led - before)[:, below].mean() > 0 > (led - before)[:, above].mean()
+    assert 4 < len(lengths) < 16
+    assert 0 < min(lengths) < 0.5 and 1.5 < max(lengths) <= 2

@@ -42,14 +42,34 @@ def test_the_masks_separate_what_the_model_tells_apart(
 ) -> None:
     heard = [clip for clip in clips if tones[clip.label]]
     examples = Captioned(heard, Captions(phrases="class"), 1, RATE, seed=1)
-    found, ideal = teaching.follow(Knowing(tones, deaf=False), examples, 4)
-    assert [each.steps for each in found] == list(teaching.STEPS)
-    assert found[0].gain_db == pytest.approx(0, abs=0.01)  # halves of the mixture
-    assert found[-1].gain_db > 8  # in so few steps
+    found, ideal = teaching.follow(Knowing(tones, deaf=False), examples, range(4))
+    assert len(found) == len(teaching.STEPS)
+    assert found[0].mean_db == pytest.approx(0, abs=0.01)  # halves of the mixture
+    assert found[-1].mean_db > 8  # in so few steps
     assert found[-1].loss < found[0].loss
-    assert ideal.gain_db > 25
-    found, _ = teaching.follow(Knowing(tones, deaf=True), examples, 4)
-    assert found[-1].gain_db == pytest.approx(0, abs=0.01)
+    assert ideal.mean_db > 25
+    found, _ = teaching.follow(Knowing(tones, deaf=True), examples, range(4))
+    assert found[-1].mean_db == pytest.approx(0, abs=0.01)
+
+
+def test_many_mixtures_are_looked_at_a_few_at_a_time(
+    clips: list[Clip], tones: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(teaching, "_TOGETHER", 2)
+    heard = [clip for clip in clips if tones[clip.label]]
+    examples = Captioned(heard, Captions(phrases="class"), 1, RATE, seed=1)
+    knowing = Knowing(tones, deaf=False)
+    found, ideal = teaching.measure(knowing, examples, 3)
+    parts = [teaching.follow(knowing, examples, numbers) for numbers in ([0, 1], [2])]
+    (one, ideal_one), (other, ideal_other) = parts
+    assert found[-1].gains == [*one[-1].gains, *other[-1].gains]
+    assert found[-1].loss == pytest.approx((2 * one[-1].loss + other[-1].loss) / 3)
+    assert ideal.gains == [*ideal_one.gains, *ideal_other.gains]
+    a, b, c = ideal.gains
+    mean = (a + b + c) / 3
+    variance = ((a - mean) ** 2 + (b - mean) ** 2 + (c - mean) ** 2) / 2
+    assert ideal.mean_db == pytest.approx(mean)
+    assert ideal.error_db == pytest.approx((variance / 3) ** 0.5)
 
 
 @pytest.mark.usefixtures("letters")

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.optim import Adam, Optimizer
 
 from ...separators import clap_htsat, clap_mini, htsat
@@ -25,7 +26,7 @@ from ..bimodal_losses import by_share, contrastive
 from ..captions import Captioned, Captions
 from ..clips import beginning, load_clips, plain_name
 from ..joint import Sentences
-from ..masking import behind_masks
+from ..masking import Dislike, behind_masks
 from ..phrases import ENCODER
 from ..recipe import Batch, Heard, Recipe
 from ..settings import Run, Table
@@ -49,13 +50,22 @@ class Contrast(Run):
             against all phrases of the batch, each as much as its sound has of the energy.
         masked: share of the steps whose sounds are heard through random masks, as a separator
             makes them.
+        led: those masks are moved by the model's own gradient before it learns behind them, so
+            that a separator that leans on it can please it less by masks that separate nothing.
     """
 
     mixing: HalfSingle = HalfSingle()
     targets: Literal["captions", "shares"] = "captions"
     masked: float = Field(default=0.0, ge=0, le=1)
+    led: bool = False
     encoder: str = ENCODER
     weight_decay: float = Field(default=1e-4, ge=0)
+
+    @model_validator(mode="after")
+    def _led_ones(self) -> Contrast:
+        if self.led and not self.masked:
+            raise ValueError("led is of masks: give masked, the share of steps, as well")
+        return self
 
 
 class MiniSizes(Table):
@@ -139,10 +149,10 @@ class ContrastiveWords(Recipe[Told]):
 
     def forward(self, batch: Batch) -> Tensor:
         sounds = batch["sounds"][:, 0]
-        if self.settings.masked and float(torch.rand(())) < self.settings.masked:
-            sounds = behind_masks(sounds)
-        heard = self.network.sounds(sounds.sum(1))
         captions, phrases = self.examples.words(batch["phrases"])
+        if self.settings.masked and float(torch.rand(())) < self.settings.masked:
+            sounds = behind_masks(sounds, self._dislike(phrases) if self.settings.led else None)
+        heard = self.network.sounds(sounds.sum(1))
         if self.settings.targets == "shares":
             return self._by_share(heard, sounds, phrases)
         named = self._named([text for (text,) in captions])
@@ -162,6 +172,22 @@ class ContrastiveWords(Recipe[Told]):
         with torch.autocast(heard.device.type, enabled=False):
             scale = self.network.bounded_log_scale
             return by_share(heard.float(), named.float(), shares, scale)
+
+    def _dislike(self, phrases: Sequence[Sequence[str]]) -> Dislike:
+        """How little masked mixtures are like one phrase of each, drawn at random."""
+        texts = sorted({text for each in phrases for text in each})
+        wanted = [each[int(torch.randint(len(each), ()))] for each in phrases]
+        own = torch.tensor([texts.index(text) for text in wanted])
+
+        def dislike(masked: Tensor) -> Tensor:
+            self.network.eval()
+            heard, named = self.network.sounds(masked), self._named(texts).detach()
+            self.network.train()
+            with torch.autocast(heard.device.type, enabled=False):
+                logits = self.network.bounded_log_scale.exp() * heard.float() @ named.float().T
+                return functional.cross_entropy(logits, own.to(logits.device))
+
+        return dislike
 
     def _named(self, texts: Sequence[str]) -> Tensor:
         words = torch.stack([self.sentences.phrase(text).embedding for text in texts])
