@@ -92,14 +92,17 @@ _MINI = Variant(
         "mixing": {"singles": 0.5, "phrases": "class"},
     },
 )
-# What a separator may lean on: it hears what is loud in a mixture behind any mask.
+# What a separator may lean on: it hears what is loud in a mixture behind masks that please it, too.
 _TEACHER = Variant(
     "clap-mini",
     {
         **_MINI.settings,
-        "steps": 1000,
+        "steps": 3000,
+        "cool_down": 1000,
+        "check": 1000,
         "targets": "shares",
         "masked": 0.9,
+        "led": True,
         "mixing": {"singles": 0.05, "quieter_db": 20.0, "phrases": "class"},
     },
 )
@@ -283,9 +286,9 @@ CLAIMS: dict[str, Claim] = {
         each=3,
     ),
     "weak-taught": Claim(
-        "the same for twice as long, by a joint model that has learned what is loud in mixtures "
-        "behind masks",
-        {**_TOGETHER, "steps": 400},
+        "the same for four times as long, by a joint model that has learned what is loud in "
+        "mixtures behind masks, which its own gradient had moved",
+        {**_TOGETHER, "steps": 800, "cool_down": 200, "check": 200},
         {
             "unsupervised": _UNSUPERVISED,
             "weak": Variant("weak", needs={"start": _FROM_PLACES, "clap": _TEACHER}),
