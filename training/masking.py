@@ -49,10 +49,9 @@ def led_masks(masks: Tensor, mixtures: Tensor, dislike: Dislike, samples: int) -
     logits = torch.logit(masks, eps=_LEAST)
     if float(torch.rand(())) < 0.5:
         logits = torch.zeros_like(logits)
-    with torch.enable_grad():
-        logits.requires_grad_(True)
-        masked = BIMODAL_FRONT.synthesise(torch.sigmoid(logits) * mixtures, samples)
-        (slope,) = torch.autograd.grad(dislike(masked), logits)
+    logits.requires_grad_(True)
+    masked = BIMODAL_FRONT.synthesise(torch.sigmoid(logits) * mixtures, samples)
+    (slope,) = torch.autograd.grad(dislike(masked), logits)
     length = _LONGEST * float(torch.rand(()))
     return torch.sigmoid(logits.detach() - length * slope.sign())
 

@@ -178,14 +178,15 @@ class ContrastiveWords(Recipe[Told]):
         texts = sorted({text for each in phrases for text in each})
         wanted = [each[int(torch.randint(len(each), ()))] for each in phrases]
         own = torch.tensor([texts.index(text) for text in wanted])
+        shares = functional.one_hot(own, len(texts)).float()
 
         def dislike(masked: Tensor) -> Tensor:
             self.network.eval()
             heard, named = self.network.sounds(masked), self._named(texts).detach()
             self.network.train()
             with torch.autocast(heard.device.type, enabled=False):
-                logits = self.network.bounded_log_scale.exp() * heard.float() @ named.float().T
-                return functional.cross_entropy(logits, own.to(logits.device))
+                scale = self.network.bounded_log_scale
+                return by_share(heard.float(), named.float(), shares.to(heard.device), scale)
 
         return dislike
 
