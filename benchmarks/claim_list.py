@@ -146,25 +146,31 @@ _PLACES = (_VOICE_AND_INSTRUMENTS[:3], _VOICE_AND_INSTRUMENTS[3:])
 _SMALL_UNET: Settings = {"maps": 8, "levels": 5, "base": 8, "frames": 32, "gates": 1.0}
 _WEAK: Settings = {
     **_SHORT_RUN,
-    "steps": 600,
+    "steps": 400,
     "cool_down": 100,
     "check": 100,
     "rate": 1e-3,
-    "network": {**_SMALL_UNET, "attending": 2},
+    "network": {**_SMALL_UNET, "attending": 2, "frames": 64},
     "mixing": {"phrases": "class"},
 }
+_TOGETHER: Settings = {**_WEAK, "mixing": {"phrases": "class", "together": _PLACES}}
 _RECONSTRUCTED: Settings = {"losses": "reconstruction"}
 _SINGLES: Settings = {**_RECONSTRUCTED, "mixing": {"singles": 1.0, "together": []}}
-_TOGETHER: Settings = {
-    **_WEAK,
-    "steps": 400,
-    "network": {**_SMALL_UNET, "attending": 2, "frames": 64},
-    "mixing": {"phrases": "class", "together": _PLACES},
-}
+# What weak supervision begins with, and what it lies between, too.
+_UNSUPERVISED = Variant("weak", {**_WEAK, **_RECONSTRUCTED})
 _FROM_PLACES = Variant("weak", {**_TOGETHER, **_RECONSTRUCTED})
-# What weak supervision lies between.
-_UNSUPERVISED = Variant("weak", _RECONSTRUCTED, needs={"start": _FROM_PLACES})
-_SUPERVISED = Variant("weak", _SINGLES, needs={"start": _FROM_PLACES})
+
+
+def _weak(start: Variant, clap: Variant) -> dict[str, Variant]:
+    """Weak supervision by a joint model, and what it lies between."""
+    begun = {"start": start}
+    return {
+        "unsupervised": Variant("weak", _RECONSTRUCTED, needs=begun),
+        "weak": Variant("weak", needs={**begun, "clap": clap}),
+        "supervised": Variant("weak", _SINGLES, needs=begun),
+    }
+
+
 _UNET_RUN: Settings = {
     **_SHORT_RUN,
     "steps": 2000,
@@ -259,41 +265,33 @@ CLAIMS: dict[str, Claim] = {
         each=2,
     ),
     "weak": Claim(
-        "From mixtures of two alone, weak supervision comes close to supervision with single "
+        "from mixtures of two alone, weak supervision comes close to supervision with single "
         "sounds, far above mix-and-separate of those mixtures (Mahmud et al., ICLR 2024); here it "
-        "leans on clap-mini",
+        "leans on clap-mini, which has learned what is loud in mixtures behind masks that its own "
+        "gradient had moved; all go on from one unsupervised run",
         _WEAK,
-        {
-            "unsupervised": Variant("weak", _RECONSTRUCTED),
-            "weak": Variant("weak", needs={"clap": _MINI}),
-            "supervised": Variant("weak", {**_RECONSTRUCTED, "mixing": {"singles": 1.0}}),
-        },
+        _weak(_UNSUPERVISED, _TEACHER),
+        classes=_VOICE_AND_INSTRUMENTS,
+        each=2,
     ),
     "weak-together": Claim(
         "the same where sounds come together as in recordings of places, three instruments in one "
         "and a voice and three more in another, so that nothing but the joint model tells those "
-        "of one place apart, or single sounds in one example of twenty besides; all go on from one "
-        "unsupervised run, and are tested within places",
+        "of one place apart, or single sounds in one example of twenty besides; tested within "
+        "places; the joint model has learned to name single sounds",
         {**_TOGETHER, "steps": 200},
         {
-            "unsupervised": _UNSUPERVISED,
-            "weak": Variant("weak", needs={"start": _FROM_PLACES, "clap": _MINI}),
+            **_weak(_FROM_PLACES, _MINI),
             "semi": Variant("semi", needs={"start": _FROM_PLACES, "clap": _MINI}),
-            "supervised": _SUPERVISED,
         },
         classes=_VOICE_AND_INSTRUMENTS,
         places=_PLACES,
         each=3,
     ),
     "weak-taught": Claim(
-        "the same for four times as long, by a joint model that has learned what is loud in "
-        "mixtures behind masks, which its own gradient had moved",
+        "the same for four times as long, by the joint model of `weak`",
         {**_TOGETHER, "steps": 800, "cool_down": 200, "check": 200},
-        {
-            "unsupervised": _UNSUPERVISED,
-            "weak": Variant("weak", needs={"start": _FROM_PLACES, "clap": _TEACHER}),
-            "supervised": _SUPERVISED,
-        },
+        _weak(_FROM_PLACES, _TEACHER),
         classes=_VOICE_AND_INSTRUMENTS,
         places=_PLACES,
         each=3,
