@@ -156,7 +156,7 @@ _WEAK: Settings = {
 _TOGETHER: Settings = {**_WEAK, "mixing": {"phrases": "class", "together": _PLACES}}
 _RECONSTRUCTED: Settings = {"losses": "reconstruction"}
 _SINGLES: Settings = {**_RECONSTRUCTED, "mixing": {"singles": 1.0, "together": []}}
-# What weak supervision begins with, and what it lies between, too.
+# Weak supervision, and what it lies between, begin with one of these.
 _UNSUPERVISED = Variant("weak", {**_WEAK, **_RECONSTRUCTED})
 _FROM_PLACES = Variant("weak", {**_TOGETHER, **_RECONSTRUCTED})
 
