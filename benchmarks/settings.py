@@ -86,6 +86,7 @@ def open_processor(
 ) -> Processor:
     """A processor of a bundle by a setting, not prepared yet; `wrap` goes around a `Session`.
 
+    A listener of the bundle's hears along where `conditioning` is given and nothing is wrapped.
     Raises `SoloistError` for a setting that is not to be had, `ValueError` for a conditioning that
     the model cannot take.
     """
@@ -107,7 +108,7 @@ def open_processor(
         graphs=setting.device.startswith("cuda-graph"),
         unfold=unfold,
     )
-    return Processor(wrap(session))
+    return Processor(wrap(session), conditioning=conditioning)
 
 
 def random_words(bundle: Bundle, queries: int) -> Floats | None:

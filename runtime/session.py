@@ -110,7 +110,7 @@ class Session:
                 f"{bundle.path} is a {bundle.spec.kind} bundle, which has no hop to step; "
                 "use a streaming bundle"
             )
-        self.spec = bundle.spec
+        self.bundle, self.spec = bundle, bundle.spec
         self.state_size = bundle.state_size
         self.queries = len(bundle.spec.queries) if conditioning is None else len(conditioning)
         self._conditioning_size = bundle.conditioning_size

@@ -50,9 +50,10 @@ class Processor:
     With `trailing` a streaming network runs on a thread of its own, which no block waits for: what
     is heard is each hop under the masks of the block before, no later than else, and where they are
     not there in time under older ones. See `TrailingSession`. `BundleError` for a windowed bundle.
-    A bundle that carries a listener has it hear along, unless `listens` is false: see `Listening`.
     `conditioning` float32 [Q, D] replaces the baked queries; the last `negatives` of them are
     sounds to tell the others apart from, which belong to the residual.
+    A bundle that carries a listener has it hear along, unless `listens` is false: see `Listening`.
+    With a `Session` made elsewhere it does so if `conditioning` is given.
 
     `outputs` "mix": one output, stems and residual by their gains (`mode` sets the first ones).
     "stems": each query's stem and then the residual, in one pass, untouched by parameters. Stems

@@ -46,13 +46,15 @@ class SessionSource:
         if (advance, lookahead) != (None, None):
             self.spec.schedule(advance=advance, lookahead=lookahead)
         self._source = source
+        bundle = source.bundle if isinstance(source, Session) else source
+        self._bundle = bundle if isinstance(bundle, Bundle) else None
         self._device, self._threads = device, threads
         self._advance, self._lookahead, self._budget = advance, lookahead, budget
         if conditioning is None and isinstance(source, Bundle):
             conditioning = baked_conditioning(source)
         self._conditioning = conditioning
         self._trailing = trailing
-        self._listener = source.listener if listens and isinstance(source, Bundle) else None
+        self._listener = self._bundle.listener if listens and self._bundle is not None else None
         self._negatives = negatives
         self.current: HopSession | None = None
         self.listening: Listening | None = None
@@ -125,8 +127,8 @@ class SessionSource:
 
     def _listen(self) -> None:
         """Have a listener beside the session, where the bundle has one and words are known."""
-        bundle, conditioning = self._source, self._conditioning
-        if self._listener is None or conditioning is None or not isinstance(bundle, Bundle):
+        bundle, conditioning = self._bundle, self._conditioning
+        if self._listener is None or conditioning is None or bundle is None:
             return
         if self.listening is None:
             wanted = len(conditioning) - self._negatives

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from soloist.runtime.bundle import Bundle
 from soloist.runtime.listener import Listener, Opposition
+from soloist.runtime.queries import baked_conditioning
+from soloist.runtime.session import Session
 from soloist.streaming.glide import Glide
 from soloist.streaming.listening import Listening, Opposer, Presence, remember
 from soloist.streaming.offline import separate_array
@@ -139,6 +141,23 @@ def test_a_listener_changes_the_sound_and_can_be_left_out(bundle: Bundle, toy_bu
     assert np.abs(heard - deaf).max() > 1e-3
     before = (EVERY + BUDGET - 1) * HOP - 2 * HOP  # nothing has been heard so far
     np.testing.assert_array_equal(heard[:before], deaf[:before])
+
+
+def test_beside_a_session_made_elsewhere_it_listens_where_the_words_are_known(
+    bundle: Bundle,
+) -> None:
+    audio = noise(200)
+    words = baked_conditioning(bundle)
+
+    def play(**told: Any) -> NDArray[np.float32]:
+        return separate_array(Processor(Session(bundle, device="cpu"), **told), audio, RATE)
+
+    heard, deaf = (
+        separate_array(Processor(bundle, listens=listens), audio, RATE) for listens in (True, False)
+    )
+    np.testing.assert_array_equal(play(conditioning=words), heard)
+    for told in ({}, {"conditioning": words, "listens": False}):
+        np.testing.assert_array_equal(play(**told), deaf)
 
 
 @given(blocks=st.lists(st.integers(1, 700), min_size=1, max_size=6))

@@ -16,10 +16,11 @@ from soloist.app.bench import quality
 from soloist.app.demo import load_scene
 from soloist.benchmarks import cold_start
 from soloist.benchmarks.results import read_run
-from soloist.benchmarks.settings import Setting, open_processor
+from soloist.benchmarks.settings import Setting
 from soloist.runtime.bundle import Bundle
 from soloist.runtime.queries import conditioning_for
 from soloist.streaming.offline import separate_array
+from soloist.streaming.processor import Processor
 from soloist.training.metrics import si_sdr
 
 Run = Callable[..., Any]
@@ -78,7 +79,7 @@ def test_models_of_both_kinds(soloist: Run, toy: str, windowed_toy: Callable[...
 def test_the_quality_of_a_setting_is_the_mean_of_the_mixtures(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Each by a processor of its own; settings with the same samples share one figure."""
+    """Each by a processor of its own, as users play; the same samples share one figure."""
     bundle = Bundle.open("solo")
     scenes = [short(name) for name in ("dog", "guitar", "demo", "piano")]
     monkeypatch.setattr(demo, "load_scene", short)
@@ -86,7 +87,8 @@ def test_the_quality_of_a_setting_is_the_mean_of_the_mixtures(
     int8 = found.gain(bundle, Setting(threads=2, block=64, queries=3))
     gains = []
     for scene in scenes:
-        processor = open_processor(bundle, Setting(), conditioning_for(bundle, [scene.query]))
+        words = conditioning_for(bundle, [scene.query])
+        processor = Processor(bundle, device="cpu", conditioning=words)
         heard = separate_array(processor, scene.mixture[:, None], scene.sample_rate)[:, 0]
         gains.append(si_sdr(heard, scene.target) - si_sdr(scene.mixture, scene.target))
     assert int8 == pytest.approx(np.mean(gains), abs=1e-9)
