@@ -42,6 +42,7 @@ gates = 1.0
 KINDS = {
     "unsupervised": ("weak", 'losses = "reconstruction"\n', ""),
     "weak": ("weak", 'clap = "mini.pt"\n', ""),
+    "shares": ("weak", 'clap = "mini.pt"\ncontrast = "shares"\nalone = 0.5\n', ""),
     "semi": ("semi", 'clap = "mini.pt"\n', "[mixing]\nsingles = 0.5\n"),
     "supervised": ("weak", 'losses = "reconstruction"\n', "[mixing]\nsingles = 1.0\n"),
 }
@@ -167,8 +168,41 @@ def test_the_contrast_falls_as_sounds_become_those_of_their_phrases(sounds: Path
     assert recipe._contrast(spectra, phrases, ~several) == 0
 
 
+def test_shares_are_of_the_captioned_mixtures_whatever_the_masks(
+    sounds: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = made("shares", sounds)
+    recipe.settings = recipe.settings.model_copy(update={"alone": 0.0})
+    batch = batch_of(recipe)
+    given: list[Tensor] = []
+
+    def contrast(spectra: Tensor, *_: Any) -> Tensor:
+        given.append(spectra)
+        return torch.zeros(())
+
+    monkeypatch.setattr(recipe, "_contrast", contrast)
+    recipe(batch)
+    recipe.settings = recipe.settings.model_copy(update={"contrast": "published"})
+    recipe(batch)
+    shared, published = (spectra.sum(2) for spectra in given)
+    captioned = recipe.front.analyse(batch["sounds"].sum(2))
+    torch.testing.assert_close(shared, captioned, rtol=0.01, atol=1e-5)
+    assert (published - captioned).abs().max() > 0.1 * captioned.abs().max()
+
+
+def test_an_example_that_is_heard_alone_is_its_first_captioned_mixture(sounds: Path) -> None:
+    recipe = made("shares", sounds).eval()
+    recipe.settings = recipe.settings.model_copy(update={"alone": 1.0})
+    batch = batch_of(recipe)
+    alone = recipe(batch)
+    batch["sounds"][:, 1] = torch.randn(batch["sounds"][:, 1].shape)
+    torch.testing.assert_close(recipe(batch), alone, rtol=0, atol=0)
+    recipe.settings = recipe.settings.model_copy(update={"alone": 0.0})
+    assert recipe(batch) > 1.1 * alone
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["weak", "supervised"])
+@pytest.mark.parametrize("kind", ["weak", "shares", "supervised"])
 def test_one_batch_is_learnt_by_heart(kind: str, sounds: Path) -> None:
     recipe = made(kind, sounds, "rate = 0.01\n")
     batch, optimiser = batch_of(recipe, 1), recipe.optimisers()[0]
