@@ -24,11 +24,12 @@ stamp = lambda: stamps.append(time.perf_counter())
 import numpy, onnxruntime
 from soloist.benchmarks.settings import Setting, open_processor
 from soloist.runtime.bundle import Bundle
+from soloist.runtime.queries import baked_conditioning
 stamp()
 import json
 bundle = Bundle.open(sys.argv[1])
 setting = Setting(**json.loads(sys.argv[2]))
-processor = open_processor(bundle, setting)
+processor = open_processor(bundle, setting, baked_conditioning(bundle))
 rate, block, channels = bundle.spec.sample_rate, setting.block, setting.channels
 processor.prepare(rate, block, channels, block=block)
 stamp()
