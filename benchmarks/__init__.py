@@ -12,5 +12,6 @@
     python -m soloist.benchmarks.first_words  how long words take that a model does not know
     python -m soloist.benchmarks.peers        other programs on the same audio and core
     python -m soloist.benchmarks.negatives    what it gains to name what is not wanted
+    python -m soloist.benchmarks.phrasings    what other words for a sound cost
     python -m soloist.benchmarks.claims       whether recipes do what their papers claim
 """
