@@ -35,6 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--stride", type=int, default=1, help="take each n-th mixture only")
     parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
     options = parser.parse_args(arguments)
+    if options.stride < 1:
+        parser.error(f"--stride takes 1 or more, found {options.stride}")
     try:
         listed = read_mixtures(options.mixtures)
         chosen = [m for m in listed if m.target and len(m.interferers) == 1][:: options.stride]

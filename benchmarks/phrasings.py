@@ -75,8 +75,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--model", default="solo", help="shipped name or path of a bundle")
     parser.add_argument("--stride", type=int, default=1, help="take each n-th mixture only")
     options = parser.parse_args(arguments)
+    if options.stride < 1:
+        parser.error(f"--stride takes 1 or more, found {options.stride}")
     try:
         chosen = [m for m in read_mixtures(options.mixtures)[:: options.stride] if m.target]
+        if not chosen:
+            raise MixtureListError(f"{options.mixtures} lists no mixture with a sound to ask for")
         found = compare(Bundle.open(options.model), chosen, options.mixtures.parent)
     except (SoloistError, MixtureListError) as error:
         print(f"soloist: {error}", file=sys.stderr)

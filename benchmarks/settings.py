@@ -82,11 +82,12 @@ def open_processor(
     bundle: Bundle,
     setting: Setting,
     conditioning: Floats | None = None,
-    wrap: Callable[[Session], HopSession] = lambda session: session,
+    wrap: Callable[[Session], HopSession] | None = None,
 ) -> Processor:
     """A processor of a bundle by a setting, not prepared yet; `wrap` goes around a `Session`.
 
-    A listener of the bundle's hears along where `conditioning` is given and nothing is wrapped.
+    The bundle's listener hears along if `conditioning` is given, but not beside what is wrapped.
+
     Raises `SoloistError` for a setting that is not to be had, `ValueError` for a conditioning that
     the model cannot take.
     """
@@ -98,6 +99,7 @@ def open_processor(
             threads=setting.threads,
             conditioning=conditioning,
             advance=setting.advance,
+            listens=wrap is None,
         )
     session = Session(
         bundle,
@@ -108,7 +110,9 @@ def open_processor(
         graphs=setting.device.startswith("cuda-graph"),
         unfold=unfold,
     )
-    return Processor(wrap(session), conditioning=conditioning)
+    if wrap is not None:
+        return Processor(wrap(session))
+    return Processor(session, conditioning=conditioning)
 
 
 def random_words(bundle: Bundle, queries: int) -> Floats | None:

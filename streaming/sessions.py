@@ -46,8 +46,9 @@ class SessionSource:
         if (advance, lookahead) != (None, None):
             self.spec.schedule(advance=advance, lookahead=lookahead)
         self._source = source
-        bundle = source.bundle if isinstance(source, Session) else source
-        self._bundle = bundle if isinstance(bundle, Bundle) else None
+        self._bundle = source if isinstance(source, Bundle) else None
+        if isinstance(source, Session) and conditioning is not None:
+            self._bundle = source.bundle
         self._device, self._threads = device, threads
         self._advance, self._lookahead, self._budget = advance, lookahead, budget
         if conditioning is None and isinstance(source, Bundle):
@@ -102,12 +103,12 @@ class SessionSource:
             if self._trailing:
                 session = TrailingSession(session, hops=hops, realtime=realtime)
             self.current, self._made_for = session, ((channels, pace), hops)
+        if self._conditioning is not None:
+            session.set_conditioning(self._conditioning)
         self._listen()
         self.wait(False)
         if self.listening is not None:
             self.listening.waits = not realtime
-        if self._conditioning is not None:
-            session.set_conditioning(self._conditioning)
         return session
 
     def wait(self, waits: bool) -> None:
@@ -118,12 +119,18 @@ class SessionSource:
             self.listening.waits = waits
 
     def close(self) -> None:
-        """Forget the session; one that is ours and computes on its own is told to end."""
-        self._stop_listening()
+        """Forget the session; one that is ours and computes on its own is told to end.
+
+        One that was made elsewhere is left with the words that were asked for, not with what a
+        listener made of them.
+        """
+        listened = self._stop_listening()
         session, self.current = self.current, None
-        ours = session is not self._source
-        if ours and isinstance(session, BlockSession | TrailingSession):
+        source, asked = self._source, self._conditioning
+        if session is not source and isinstance(session, BlockSession | TrailingSession):
             session.close()
+        if listened and asked is not None and not isinstance(source, Bundle):
+            source.set_conditioning(asked)
 
     def _listen(self) -> None:
         """Have a listener beside the session, where the bundle has one and words are known."""
@@ -136,10 +143,13 @@ class SessionSource:
         else:
             self.listening.ask(conditioning)
 
-    def _stop_listening(self) -> None:
+    def _stop_listening(self) -> bool:
+        """Whether there was a listener."""
         listening, self.listening = self.listening, None
-        if listening is not None:
-            listening.close()
+        if listening is None:
+            return False
+        listening.close()
+        return True
 
     def _make(self, channels: int, pace: Pace) -> HopSession:
         bundle = self._source

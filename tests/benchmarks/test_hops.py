@@ -135,3 +135,8 @@ def test_streams_are_played_in_turn_and_channels_in_one_batch(toy_bundle: Toys) 
     player.playing = 1
     player.play(10, paced=False)
     assert [processor.counters.hops for processor in player.processors] == [48, 24, 24]
+
+
+def test_blocks_are_timed_without_a_listener(toy_bundle: Toys) -> None:
+    player = Player(toy_bundle(listens=True).bundle, Setting())
+    assert [each._sessions.listening for each in player.processors] == [None]

@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 import pytest
 
+from soloist.benchmarks import cold_start as cold_starts
 from soloist.benchmarks.cold_start import cold_start
 from soloist.benchmarks.derived import derived
 from soloist.benchmarks.hops import Player
@@ -170,6 +171,17 @@ def test_a_cold_start_is_that_of_a_fresh_process(toy_bundle: Toys) -> None:
     assert found.imported_ms > found.first_block_ms > 0
     assert found.loaded_ms > 0
     assert found.memory_mb is None or 20 < found.memory_mb < 1000
+
+
+def test_a_cold_start_is_with_the_listener(
+    toy_bundle: Toys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = "processor._sessions.listening is not None"
+    child = cold_starts._CHILD.rsplit("print", 1)[0] + f"print(json.dumps([{told}]))"
+    monkeypatch.setattr(cold_starts, "_CHILD", child)
+    for listens in (True, False):
+        bundle = toy_bundle(listens=listens).bundle
+        assert cold_starts._run(bundle, Setting().of(bundle)) == [listens]
 
 
 def test_a_cold_start_that_fails_says_why(toy_bundle: Toys) -> None:

@@ -160,6 +160,32 @@ def test_beside_a_session_made_elsewhere_it_listens_where_the_words_are_known(
         np.testing.assert_array_equal(play(**told), deaf)
 
 
+@pytest.mark.parametrize("trailing", [False, True])
+def test_a_session_made_elsewhere_is_left_with_the_words_that_were_asked_for(
+    bundle: Bundle, trailing: bool
+) -> None:
+    words = baked_conditioning(bundle)
+    assert words is not None
+    session = Session(bundle, device="cpu")
+    processor = Processor(session, conditioning=words, trailing=trailing)
+    separate_array(processor, noise(200), RATE)
+    assert session.conditioning is not None
+    assert np.abs(session.conditioning - words).max() > 0.01  # what was heard is taken off
+    processor.release()
+    np.testing.assert_array_equal(session.conditioning, words)
+
+
+def test_a_session_whose_words_nobody_told_never_listens(bundle: Bundle) -> None:
+    bundle = Bundle.open(str(bundle.path))  # which no other test has used
+    words = baked_conditioning(bundle)
+    assert words is not None
+    processor = Processor(Session(bundle, device="cpu"))
+    first = separate_array(processor, noise(200), RATE)
+    processor.set_conditioning(words)
+    np.testing.assert_array_equal(separate_array(processor, noise(200), RATE), first)
+    assert "listener" not in bundle.__dict__  # and none was opened
+
+
 @given(blocks=st.lists(st.integers(1, 700), min_size=1, max_size=6))
 @settings(deadline=None, max_examples=20)
 def test_any_blocks_give_the_same_samples(toy_bundle: Toys, play: Any, blocks: list[int]) -> None:

@@ -138,6 +138,14 @@ def test_the_gradient_of_what_a_sound_counts_is_that_of_its_energy() -> None:
     torch.testing.assert_close(levels.grad, torch.tensor([0.0, 2 * 3 / 5]).double())
 
 
+def test_silence_and_closed_masks_have_a_gradient() -> None:
+    for opened, level in ((0.0, 1.0), (0.5, 0.0)):
+        masks = torch.full((1, 1, 2, BINS, FRAMES), opened, requires_grad=True)
+        spectra = torch.full((1, 1, BINS, FRAMES), level) + 0j
+        (1e3 * energies(shared_out(masks, spectra))).sum().backward()
+        assert masks.grad is not None and masks.grad.isfinite().all()
+
+
 def test_a_mixture_is_as_close_to_phrases_as_their_sounds_are_loud() -> None:
     generator = torch.Generator().manual_seed(8)
     sounds, phrases = (

@@ -109,6 +109,8 @@ class Weak(Run):
             raise ValueError(
                 'losses "weak" need clap: a checkpoint of `soloist train clap-mini`, or LAION-CLAP'
             )
+        if self.losses == "reconstruction" and (self.contrast == "shares" or self.alone):
+            raise ValueError('contrast and alone are for losses "weak"')
         return self
 
 
@@ -153,7 +155,7 @@ class BiModalWords(Recipe[Weak]):
 
     def forward(self, batch: Batch) -> Tensor:
         sounds, numbers = batch["sounds"], batch["phrases"]
-        if float(torch.rand(())) < self.settings.alone:
+        if self.settings.alone and float(torch.rand(())) < self.settings.alone:
             sounds, numbers = sounds[:, :1], numbers[:, :1]
         captions, phrases = self.examples.words(numbers)
         with torch.autocast(sounds.device.type, enabled=False):
