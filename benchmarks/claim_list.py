@@ -289,18 +289,9 @@ CLAIMS: dict[str, Claim] = {
         each=3,
     ),
     "weak-taught": Claim(
-        "the same for four times as long, by the joint model of `weak`; and so that it hears every "
-        "captioned mixture shared out among its phrases, in half of the steps one mixture alone, "
-        "which is ours",
+        "the same for four times as long, by the joint model of `weak`",
         {**_TOGETHER, "steps": 800, "cool_down": 200, "check": 200},
-        {
-            **_weak(_FROM_PLACES, _TEACHER),
-            "weak, by shares": Variant(
-                "weak",
-                {"contrast": "shares", "alone": 0.5},
-                needs={"start": _FROM_PLACES, "clap": _TEACHER},
-            ),
-        },
+        _weak(_FROM_PLACES, _TEACHER),
         classes=_VOICE_AND_INSTRUMENTS,
         places=_PLACES,
         each=3,

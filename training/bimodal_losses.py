@@ -15,11 +15,6 @@ from torch.nn import functional
 CONTRASTIVE_WEIGHT = 0.5
 RECONSTRUCTION_WEIGHT = 5.0
 
-_NO_MASK = 1e-3
-"""Added to the sum of masks: where all are closed, nothing is shared out."""
-_SILENCE = 1e-8
-"""Energy of a spectrum, far below what is heard: what is less counts less."""
-
 
 def loudness(magnitude: Tensor) -> Tensor:
     """What a cell counts: ``ln(1 + magnitude)``, no less than 0.001 and no more than 10."""
@@ -57,43 +52,7 @@ def consistency(masks: Tensor, shares: Tensor, mixture: Tensor, targets: Tensor)
     return (loudness(targets) * error).mean(dim=(0, 2, 3)).sum()
 
 
-def shared_out(masks: Tensor, spectra: Tensor) -> Tensor:
-    """Each captioned mixture by itself, shared out among its phrases as their masks are to another.
-
-    Ours, for a contrast that cannot be pleased by masks that open nowhere but where it is sure.
-
-    Args:
-        masks: ``(batch, N, K, bins, frames)``, M(phrase k of caption n).
-        spectra: ``(batch, N, bins, frames)``, complex, of which S_n is the magnitude.
-
-    Returns:
-        Of the shape of ``masks``, ``M / (sum_k M) S_n``, complex.
-    """
-    return masks / (masks.sum(2, keepdim=True) + _NO_MASK) * spectra[:, :, None]
-
-
-def energies(spectra: Tensor) -> Tensor:
-    """What each sound counts in a contrast: its energy, by the mean of those of one caption.
-
-    The gradient passes through the energy, not through the mean: where a joint model takes what was
-    extracted for something else it costs less with less energy, which then goes to the other
-    phrases. Where a cell is divided evenly all of them lose energy, so doubtful cells stay divided.
-    Ours.
-
-    Args:
-        spectra: ``(batch, N, K, bins, frames)``, of extracted sounds, complex.
-
-    Returns:
-        ``(batch, N, K)``.
-    """
-    energy = torch.view_as_real(spectra).square().sum((-3, -2, -1))
-    mean = energy.detach().mean(2, keepdim=True)
-    return energy / mean.clamp(min=_SILENCE)
-
-
-def contrastive(
-    sounds: Tensor, phrases: Tensor, log_scale: Tensor, counts: Tensor | None = None
-) -> Tensor:
+def contrastive(sounds: Tensor, phrases: Tensor, log_scale: Tensor) -> Tensor:
     """Each separated sound is closer, in CLAP's space, to its own phrase than to the others.
 
     From sounds to phrases only; the same phrase twice in a batch counts as a wrong one.
@@ -102,8 +61,6 @@ def contrastive(
         sounds: ``(batch, N, K, size)``, CLAP's embeddings of the separated sounds, of length 1.
         phrases: ``(batch, N, K, size)``, CLAP's embeddings of what they were asked for by.
         log_scale: scalar, CLAP's ``logit_scale_a``.
-        counts: ``(batch, N, K)``, what each sound's cross entropy is multiplied by; None: 1, as
-            published.
 
     Returns:
         Cross entropy over the phrases of the batch, a mean over sounds, summed over N.
@@ -112,10 +69,8 @@ def contrastive(
     others = phrases.movedim(1, 0).flatten(1, 2)
     logits = log_scale.exp() * own @ others.transpose(1, 2)
     target = torch.arange(logits.shape[-1], device=logits.device).expand(len(logits), -1)
-    each = functional.cross_entropy(logits.flatten(0, 1), target.flatten(), reduction="none")
-    if counts is not None:
-        each = each * counts.movedim(1, 0).flatten()
-    return each.mean() * len(logits)
+    mean = functional.cross_entropy(logits.flatten(0, 1), target.flatten())
+    return mean * len(logits)
 
 
 def by_share(sounds: Tensor, phrases: Tensor, shares: Tensor, log_scale: Tensor) -> Tensor:

@@ -42,7 +42,6 @@ gates = 1.0
 KINDS = {
     "unsupervised": ("weak", 'losses = "reconstruction"\n', ""),
     "weak": ("weak", 'clap = "mini.pt"\n', ""),
-    "shares": ("weak", 'clap = "mini.pt"\ncontrast = "shares"\nalone = 0.5\n', ""),
     "semi": ("semi", 'clap = "mini.pt"\n', "[mixing]\nsingles = 0.5\n"),
     "supervised": ("weak", 'losses = "reconstruction"\n', "[mixing]\nsingles = 1.0\n"),
 }
@@ -168,41 +167,8 @@ def test_the_contrast_falls_as_sounds_become_those_of_their_phrases(sounds: Path
     assert recipe._contrast(spectra, phrases, ~several) == 0
 
 
-def test_shares_are_of_the_captioned_mixtures_whatever_the_masks(
-    sounds: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    recipe = made("shares", sounds)
-    recipe.settings = recipe.settings.model_copy(update={"alone": 0.0})
-    batch = batch_of(recipe)
-    given: list[Tensor] = []
-
-    def contrast(spectra: Tensor, *_: Any) -> Tensor:
-        given.append(spectra)
-        return torch.zeros(())
-
-    monkeypatch.setattr(recipe, "_contrast", contrast)
-    recipe(batch)
-    recipe.settings = recipe.settings.model_copy(update={"contrast": "published"})
-    recipe(batch)
-    shared, published = (spectra.sum(2) for spectra in given)
-    captioned = recipe.front.analyse(batch["sounds"].sum(2))
-    torch.testing.assert_close(shared, captioned, rtol=0.01, atol=1e-5)
-    assert (published - captioned).abs().max() > 0.1 * captioned.abs().max()
-
-
-def test_an_example_that_is_heard_alone_is_its_first_captioned_mixture(sounds: Path) -> None:
-    recipe = made("shares", sounds).eval()
-    recipe.settings = recipe.settings.model_copy(update={"alone": 1.0})
-    batch = batch_of(recipe)
-    other = {**batch, "sounds": batch["sounds"].clone()}
-    other["sounds"][:, 1] *= 0.9
-    torch.testing.assert_close(recipe(other), recipe(batch), rtol=0, atol=0)
-    recipe.settings = recipe.settings.model_copy(update={"alone": 0.0})
-    assert (recipe(other) - recipe(batch)).abs() > 1e-4
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["weak", "shares", "supervised"])
+@pytest.mark.parametrize("kind", ["weak", "supervised"])
 def test_one_batch_is_learnt_by_heart(kind: str, sounds: Path) -> None:
     recipe = made(kind, sounds, "rate = 0.01\n")
     batch, optimiser = batch_of(recipe, 1), recipe.optimisers()[0]
@@ -258,14 +224,6 @@ def test_what_it_leans_on_must_be_there(sounds: Path, top: str, said: str) -> No
     path.write_text(top + SETTINGS)
     with pytest.raises((SettingsError, ValueError), match=said):
         RECIPES["weak"].make(read_settings(path, RECIPES["weak"].settings))
-
-
-def test_contrast_is_for_weak_supervision(sounds: Path) -> None:
-    for told in ('contrast = "shares"\n', "alone = 0.5\n"):
-        path = sounds / "run.toml"
-        path.write_text('losses = "reconstruction"\n' + told + SETTINGS)
-        with pytest.raises(SettingsError, match='contrast and alone are for losses "weak"'):
-            read_settings(path, RECIPES["weak"].settings)
 
 
 def test_sizes_that_no_network_has(sounds: Path) -> None:

@@ -23,14 +23,7 @@ from ...separators.bimodal_phrases import condition
 from ...separators.bimodal_whole import separate_windows
 from ...separators.spectrogram import as_pairs
 from ...separators.unet import MATRICES
-from ..bimodal_losses import (
-    consistency,
-    contrastive,
-    energies,
-    reconstruction,
-    shared_out,
-    total,
-)
+from ..bimodal_losses import consistency, contrastive, reconstruction, total
 from ..captions import Captioned, Mixtures
 from ..clips import load_clips
 from ..development import Development, Samples
@@ -79,11 +72,6 @@ class Weak(Run):
     Attributes:
         losses: ``weak``, or ``reconstruction`` alone: mix-and-separate by captions, which is
             unsupervised where captions name several sounds, and supervised where they name one.
-        contrast: what the joint model is given: ``published``, the whole under each phrase's mask;
-            or ``shares``, see :func:`~..bimodal_losses.shared_out`, each sound of which counts by
-            its energy.
-        alone: share of the steps that hear an example's first captioned mixture by itself; not of
-            the paper.
         clap: the joint model, see :func:`~..joint.open_joint`; what ``weak`` leans on. Of
             LAION-CLAP the separator is told the token states and embeddings of texts, too.
         vocabulary: folder with that of roberta-base, for LAION-CLAP; by default from the hub.
@@ -96,8 +84,6 @@ class Weak(Run):
     network: Sizes = Sizes()
     mixing: Mixtures = Mixtures()
     losses: Literal["weak", "reconstruction"] = "weak"
-    contrast: Literal["published", "shares"] = "published"
-    alone: float = Field(default=0.0, ge=0, le=1)
     clap: FilePath | None = None
     vocabulary: FilePath | None = None
     encoder: str = ENCODER
@@ -109,8 +95,6 @@ class Weak(Run):
             raise ValueError(
                 'losses "weak" need clap: a checkpoint of `soloist train clap-mini`, or LAION-CLAP'
             )
-        if self.losses == "reconstruction" and (self.contrast == "shares" or self.alone):
-            raise ValueError('contrast and alone are for losses "weak"')
         return self
 
 
@@ -154,10 +138,8 @@ class BiModalWords(Recipe[Weak]):
             self.development = Development(settings.mixtures, settings.every)
 
     def forward(self, batch: Batch) -> Tensor:
-        sounds, numbers = batch["sounds"], batch["phrases"]
-        if self.settings.alone and float(torch.rand(())) < self.settings.alone:
-            sounds, numbers = sounds[:, :1], numbers[:, :1]
-        captions, phrases = self.examples.words(numbers)
+        sounds = batch["sounds"]
+        captions, phrases = self.examples.words(batch["phrases"])
         with torch.autocast(sounds.device.type, enabled=False):
             spectra = self.front.analyse(sounds.sum(2))
             whole = spectra.sum(1)
@@ -176,14 +158,8 @@ class BiModalWords(Recipe[Weak]):
             return total(
                 reconstruction(of_captions, mixture, targets),
                 consistency(of_phrases, shares.expand(of_phrases.shape[:3]), mixture, targets),
-                self._contrast(self._extracted(of_phrases, whole, spectra), phrases, ~singles),
+                self._contrast(of_phrases * whole[:, None, None], phrases, ~singles),
             )
-
-    def _extracted(self, masks: Tensor, whole: Tensor, spectra: Tensor) -> Tensor:
-        """What the joint model is to hear, ``(batch, mixtures, phrases, bins, frames)``."""
-        if self.settings.contrast == "shares":
-            return shared_out(masks, spectra)
-        return masks * whole[:, None, None]
 
     def _masks(self, whole: Tensor, asked: Sequence[Sequence[str]]) -> Tensor:
         """Masks ``(batch, queries, bins, frames)`` for the texts of each example."""
@@ -203,8 +179,7 @@ class BiModalWords(Recipe[Weak]):
         heard = self.joint.sounds(audio.flatten(0, 2)).unflatten(0, audio.shape[:3])
         asked = [text for n in several.nonzero()[:, 0].tolist() for text in phrases[n]]
         named = self.joint.texts(asked).to(heard).unflatten(0, audio.shape[:3])
-        counts = energies(spectra[several]) if self.settings.contrast == "shares" else None
-        return contrastive(heard, named, self.joint.log_scale().to(heard), counts)
+        return contrastive(heard, named, self.joint.log_scale().to(heard))
 
     def optimisers(self) -> list[Optimizer]:
         told = self.settings
