@@ -124,7 +124,8 @@ class SessionSource:
         One that was made elsewhere is left with the words that were asked for, not with what a
         listener made of them.
         """
-        listened = self._stop_listening()
+        listened = self.listening is not None
+        self._stop_listening()
         session, self.current = self.current, None
         source, asked = self._source, self._conditioning
         if session is not source and isinstance(session, BlockSession | TrailingSession):
@@ -143,13 +144,10 @@ class SessionSource:
         else:
             self.listening.ask(conditioning)
 
-    def _stop_listening(self) -> bool:
-        """Whether there was a listener."""
+    def _stop_listening(self) -> None:
         listening, self.listening = self.listening, None
-        if listening is None:
-            return False
-        listening.close()
-        return True
+        if listening is not None:
+            listening.close()
 
     def _make(self, channels: int, pace: Pace) -> HopSession:
         bundle = self._source
