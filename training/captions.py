@@ -57,8 +57,10 @@ class Captioned(Dataset[Mapping[str, Any]]):
     """Endless examples by number, each of ``mixtures`` captioned mixtures of ``sources`` sounds.
 
     An example holds ``sounds`` ``(mixtures, sources, samples)`` float32, which add up to the whole;
-    ``phrases`` ``(mixtures, sources)`` int64, each a number in :attr:`phrases`; ``single``, whether
-    its captions name one sound each: then the others are silence, and the phrase is repeated.
+    ``phrases`` ``(mixtures, sources)`` int64, each a number in :attr:`phrases`; ``places``
+    ``(mixtures,)`` int64, the group of ``together`` that each is of, 0 where there are none;
+    ``single``, whether its captions name one sound each: then the others are silence, and the
+    phrase is repeated.
 
     Args:
         clips: recordings, all at one rate.
@@ -86,7 +88,7 @@ class Captioned(Dataset[Mapping[str, Any]]):
         count = 1 if single else self.captions.sources
         sounds = np.zeros((self.mixtures, self.captions.sources, self.samples), np.float32)
         phrases = np.zeros(sounds.shape[:2], np.int64)
-        chosen = self._choose(count, random)
+        places, chosen = self._choose(count, random)
         for n, numbers in enumerate(chosen):
             for p, number in enumerate(numbers):
                 clip = self.classes.clip(number, random)
@@ -102,6 +104,7 @@ class Captioned(Dataset[Mapping[str, Any]]):
         return {
             "sounds": sounds / np.float32(self.mixtures * count),
             "phrases": phrases,
+            "places": places,
             "single": np.bool_(single),
         }
 
@@ -119,12 +122,16 @@ class Captioned(Dataset[Mapping[str, Any]]):
             )
         return [sorted(labels.index(name) for name in set(group)) for group in groups]
 
-    def _choose(self, count: int, random: np.random.Generator) -> NDArray[np.int64]:
-        """The classes of an example, ``(mixtures, count)``, no two of them the same."""
+    def _choose(
+        self, count: int, random: np.random.Generator
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Places ``(mixtures,)`` and classes ``(mixtures, count)``, no two of them the same."""
         if not self._groups:
-            return self.classes.choose(self.mixtures * count, random).reshape(-1, count)
+            anywhere = self.classes.choose(self.mixtures * count, random).reshape(-1, count)
+            return np.zeros(self.mixtures, np.int64), anywhere
         places = random.choice(len(self._groups), self.mixtures, replace=False)
-        return np.stack([random.choice(self._groups[n], count, replace=False) for n in places])
+        chosen = [random.choice(self._groups[n], count, replace=False) for n in places]
+        return places, np.stack(chosen)
 
     def _names(self, clip: Clip) -> tuple[str, ...]:
         """What a recording's sound may be called."""

@@ -13,7 +13,7 @@ from soloist.separators.clap import Clap
 from soloist.separators.clap_mini import ClapMini, ClapMiniSizes, to_checkpoint
 from soloist.separators.clap_text import ClapText
 from soloist.training.joint import Laion, open_joint
-from soloist.training.recipes import RECIPES
+from soloist.training.recipes import RECIPES, bimodal
 from soloist.training.settings import SettingsError, read_settings
 from soloist.training.trainer import Trainer
 
@@ -44,6 +44,7 @@ KINDS = {
     "weak": ("weak", 'clap = "mini.pt"\n', ""),
     "semi": ("semi", 'clap = "mini.pt"\n', "[mixing]\nsingles = 0.5\n"),
     "supervised": ("weak", 'losses = "reconstruction"\n', "[mixing]\nsingles = 1.0\n"),
+    "remixed": ("weak", 'losses = "remixed"\nstart = "begun/checkpoint.pt"\n', ""),
 }
 
 
@@ -52,6 +53,8 @@ def made(kind: str, sounds: Path, top: str = "") -> Any:
     mini = ClapMini(ClapMiniSizes(width=2, levels=3, embedding=8, words=6))
     torch.save(to_checkpoint(mini, "letters"), sounds / "mini.pt")
     name, more, tables = KINDS[kind]
+    if kind == "remixed" and not (sounds / "begun").exists():
+        Trainer(made("unsupervised", sounds), sounds / "begun", "cpu").fit()
     path = sounds / "run.toml"
     path.write_text(top + more + SETTINGS + tables)
     named = RECIPES[name]
@@ -109,7 +112,7 @@ def test_all_that_learns_is_taught_and_the_joint_model_is_not(kind: str, sounds:
         assert all(weights.grad is None for weights in recipe.joint.network.parameters())
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "remixed"])
 def test_perfect_masks_cost_nothing_but_the_contrast(
     kind: str, sounds: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -139,6 +142,49 @@ def test_perfect_masks_cost_nothing_but_the_contrast(
     assert right < 0.03 * wrong  # magnitudes of two sounds that overlap do not quite add up
     if recipe.settings.losses == "reconstruction":
         assert right < 1e-5
+
+
+def test_remixed_sounds_are_asked_for_by_their_own_phrases(
+    sounds: Path, tones: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = made("remixed", sounds)
+    batch, front = batch_of(recipe, 4), recipe.front
+    single = front.analyse(2 * batch["sounds"]).flatten(0, 1)  # of mixtures as loud as one
+    monkeypatch.setattr(bimodal, "estimates", lambda masks, mixtures: single)
+    heard, asked = [], []
+
+    def louder(sounds: Tensor) -> Tensor:
+        heard.append(2 * sounds)
+        return heard[-1]
+
+    def perfect(whole: Tensor, texts: list[list[str]], network: object = None) -> Tensor:
+        asked.append(texts)
+        if network is not None:
+            torch.testing.assert_close(whole, single.sum(1), atol=1e-3, rtol=0)
+            return torch.full((len(texts), 2, *whole.shape[1:]), 0.5)
+        torch.testing.assert_close(whole, heard[0].sum(1), atol=1e-3, rtol=0)
+        return heard[0].abs() / whole.abs()[:, None].clamp(min=1e-9)
+
+    monkeypatch.setattr(bimodal, "at_random_levels", louder)
+    monkeypatch.setattr(recipe, "_masks", perfect)
+    assert recipe(batch) < 1e-5
+    _, remixed = asked
+    assert remixed != asked[0]
+    for sounds_, texts in zip(heard[0], remixed, strict=True):
+        for sound, text in zip(sounds_, texts, strict=True):
+            hertz = sound.abs().sum(1).argmax() * 16_000 / 1022
+            frequency = tones[text.split()[-1]]
+            assert not frequency or hertz == pytest.approx(frequency, abs=16)
+
+
+def test_the_teacher_of_remixed_sounds_stays_as_it_began(sounds: Path) -> None:
+    recipe = made("remixed", sounds)
+    assert Trainer(recipe, sounds / "run", "cpu").fit()
+    begun = load(sounds / "begun" / "checkpoint.pt").network.state_dict()
+    taught = recipe.network.state_dict()
+    for name, weights in recipe.teacher.state_dict().items():
+        torch.testing.assert_close(weights, begun[name], rtol=0, atol=0)
+    assert any(not torch.equal(weights, begun[name]) for name, weights in taught.items())
 
 
 def test_the_contrast_falls_as_sounds_become_those_of_their_phrases(sounds: Path) -> None:
@@ -217,6 +263,11 @@ def test_laion_clap_tells_the_words_and_hears_the_sounds(
     [
         ("", 'losses "weak" need clap: a checkpoint of `soloist train clap-mini`, or LAION-CLAP'),
         ('clap = "none.pt"\n', "none.pt"),
+        ('losses = "remixed"\n', 'losses "remixed" need start: a checkpoint of `weak`'),
+        (
+            'losses = "remixed"\nstart = "manifest.csv"\nmixing.singles = 0.5\n',
+            "take mixtures alone: found mixing.singles 0.5",
+        ),
     ],
 )
 def test_what_it_leans_on_must_be_there(sounds: Path, top: str, said: str) -> None:

@@ -78,6 +78,7 @@ def test_sounds_of_a_place_come_together(clips: list[Clip]) -> None:
         item = examples[number]
         _, phrases = examples.words(torch.from_numpy(item["phrases"])[None])
         two = [frozenset(phrases[0][:2]), frozenset(phrases[0][2:])]
+        assert all(names <= set(places[n]) for n, names in zip(item["places"], two, strict=True))
         if item["single"]:
             assert all(len(names) == 1 for names in two)
             alone |= set().union(*two)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -31,6 +32,7 @@ from ..joint import Joint, Laion, Sentences, Texts, open_joint
 from ..mixture_list import Mixture
 from ..phrases import ENCODER
 from ..recipe import Batch, Heard, Recipe, begin_with
+from ..remixing import at_random_levels, estimates, partners
 from ..settings import FilePath, Run, Table
 from ..trainer import write
 
@@ -71,7 +73,9 @@ class Weak(Run):
 
     Attributes:
         losses: ``weak``, or ``reconstruction`` alone: mix-and-separate by captions, which is
-            unsupervised where captions name several sounds, and supervised where they name one.
+            unsupervised where captions name several sounds, and supervised where they name one;
+            or ``remixed``: what the network of ``start`` finds in captioned mixtures is remixed,
+            and separated again, see :mod:`~..remixing`.
         clap: the joint model, see :func:`~..joint.open_joint`; what ``weak`` leans on. Of
             LAION-CLAP the separator is told the token states and embeddings of texts, too.
         vocabulary: folder with that of roberta-base, for LAION-CLAP; by default from the hub.
@@ -83,7 +87,7 @@ class Weak(Run):
     weight_decay: float = Field(default=1e-4, ge=0)
     network: Sizes = Sizes()
     mixing: Mixtures = Mixtures()
-    losses: Literal["weak", "reconstruction"] = "weak"
+    losses: Literal["weak", "reconstruction", "remixed"] = "weak"
     clap: FilePath | None = None
     vocabulary: FilePath | None = None
     encoder: str = ENCODER
@@ -94,6 +98,12 @@ class Weak(Run):
         if self.losses == "weak" and self.clap is None:
             raise ValueError(
                 'losses "weak" need clap: a checkpoint of `soloist train clap-mini`, or LAION-CLAP'
+            )
+        if self.losses == "remixed" and self.start is None:
+            raise ValueError('losses "remixed" need start: a checkpoint of `weak`')
+        if self.losses == "remixed" and self.mixing.singles:
+            raise ValueError(
+                f'losses "remixed" take mixtures alone: found mixing.singles {self.mixing.singles}'
             )
         return self
 
@@ -130,6 +140,9 @@ class BiModalWords(Recipe[Weak]):
         nn.init.normal_(self.network.net_clap.fc.weight, 0.0, settings.network.gates)
         if settings.start is not None:
             begin_with(self.network, settings.start)
+        self.teacher = (
+            deepcopy(self.network).requires_grad_(False) if settings.losses == "remixed" else None
+        )
         for level in self.network.net_sound.levels():
             if level.attends:
                 level.attention.norm1.requires_grad_(False)  # stored, as published, and not used
@@ -138,6 +151,8 @@ class BiModalWords(Recipe[Weak]):
             self.development = Development(settings.mixtures, settings.every)
 
     def forward(self, batch: Batch) -> Tensor:
+        if self.teacher is not None:
+            return self._remixed(batch, self.teacher.eval())  # a module's parts are set to train
         sounds = batch["sounds"]
         captions, phrases = self.examples.words(batch["phrases"])
         with torch.autocast(sounds.device.type, enabled=False):
@@ -161,11 +176,33 @@ class BiModalWords(Recipe[Weak]):
                 self._contrast(of_phrases * whole[:, None, None], phrases, ~singles),
             )
 
-    def _masks(self, whole: Tensor, asked: Sequence[Sequence[str]]) -> Tensor:
+    def _remixed(self, batch: Batch, teacher: BiModal) -> Tensor:
+        """The loss of captioned mixtures, as the teacher separated them and remixed."""
+        count = batch["sounds"].shape[1]  # of captioned mixtures, which are this much too quiet
+        numbers = batch["phrases"].flatten(0, 1)
+        with torch.no_grad(), torch.autocast(numbers.device.type, enabled=False):
+            mixtures = self.front.analyse(count * batch["sounds"].sum(2).flatten(0, 1))
+            found = estimates(self._masks(mixtures, self._named(numbers), teacher), mixtures)
+            chosen = partners(numbers, batch["places"].flatten())
+            each = torch.arange(chosen.shape[1], device=chosen.device)
+            sounds = at_random_levels(found[chosen, each])
+            whole = sounds.sum(1)
+        masks = self._masks(whole, self._named(numbers.gather(0, chosen)))
+        recovered = reconstruction(masks, whole.abs(), sounds.abs())
+        return total(recovered, *torch.zeros_like(recovered.expand(2)))
+
+    def _named(self, numbers: Tensor) -> list[list[str]]:
+        """Phrases ``(mixtures, K)`` by their numbers."""
+        return [[self.examples.phrases[number] for number in row] for row in numbers.tolist()]
+
+    def _masks(
+        self, whole: Tensor, asked: Sequence[Sequence[str]], network: BiModal | None = None
+    ) -> Tensor:
         """Masks ``(batch, queries, bins, frames)`` for the texts of each example."""
+        network = network or self.network
         told = [self.texts.phrase(text) for texts in asked for text in texts]
-        conditioning = condition(self.network, told).unflatten(0, (len(asked), -1))
-        masks: Tensor = self.network(as_pairs(whole), conditioning)[..., 0]
+        conditioning = condition(network, told).unflatten(0, (len(asked), -1))
+        masks: Tensor = network(as_pairs(whole), conditioning)[..., 0]
         return masks.float()
 
     def _contrast(
