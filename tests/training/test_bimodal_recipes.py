@@ -15,7 +15,7 @@ from soloist.separators.clap_text import ClapText
 from soloist.training.joint import Laion, open_joint
 from soloist.training.recipes import RECIPES, bimodal
 from soloist.training.settings import SettingsError, read_settings
-from soloist.training.trainer import Trainer
+from soloist.training.trainer import Trainer, Watch
 
 pytestmark = [
     pytest.mark.filterwarnings("default"),  # other people's, of CPUs that are idle
@@ -185,6 +185,24 @@ def test_the_teacher_of_remixed_sounds_stays_as_it_began(sounds: Path) -> None:
     for name, weights in recipe.teacher.state_dict().items():
         torch.testing.assert_close(weights, begun[name], rtol=0, atol=0)
     assert any(not torch.equal(weights, begun[name]) for name, weights in taught.items())
+
+
+def test_remixing_that_was_interrupted_ends_as_it_would_have(sounds: Path) -> None:
+    whole = Trainer(made("remixed", sounds), sounds / "whole", "cpu")
+    assert whole.fit()
+    watch = Watch()
+    watch.ended = True  # after its first step
+    assert not Trainer(made("remixed", sounds), sounds / "run", "cpu").fit(watch)
+    recipe = made("remixed", sounds)
+    with torch.no_grad():
+        for weights in recipe.teacher.parameters():
+            weights.zero_()  # the run has its own
+    again = Trainer(recipe, sounds / "run", "cpu")
+    again.resume()
+    assert again.fit()
+    wanted = whole.recipe.network.state_dict()
+    for name, weights in recipe.network.state_dict().items():
+        torch.testing.assert_close(weights, wanted[name], rtol=0, atol=0)
 
 
 def test_the_contrast_falls_as_sounds_become_those_of_their_phrases(sounds: Path) -> None:
