@@ -172,6 +172,7 @@ def _weak(start: Variant, clap: Variant) -> dict[str, Variant]:
 
 
 _TAUGHT: Settings = {**_TOGETHER, "steps": 800, "cool_down": 200, "check": 200}
+_WEAK_TAUGHT = Variant("weak", _TAUGHT, needs={"start": _FROM_PLACES, "clap": _TEACHER})
 
 
 _UNET_RUN: Settings = {
@@ -300,11 +301,7 @@ CLAIMS: dict[str, Claim] = {
             "weak, remixed": Variant(
                 "weak",
                 {"losses": "remixed", "steps": 400, "check": 100},
-                needs={
-                    "start": Variant(
-                        "weak", _TAUGHT, needs={"start": _FROM_PLACES, "clap": _TEACHER}
-                    )
-                },
+                needs={"start": _WEAK_TAUGHT},
             ),
         },
         classes=_VOICE_AND_INSTRUMENTS,

@@ -24,7 +24,13 @@ from ...separators.bimodal_phrases import condition
 from ...separators.bimodal_whole import separate_windows
 from ...separators.spectrogram import as_pairs
 from ...separators.unet import MATRICES
-from ..bimodal_losses import consistency, contrastive, reconstruction, total
+from ..bimodal_losses import (
+    RECONSTRUCTION_WEIGHT,
+    consistency,
+    contrastive,
+    reconstruction,
+    total,
+)
 from ..captions import Captioned, Mixtures
 from ..clips import load_clips
 from ..development import Development, Samples
@@ -160,8 +166,7 @@ class BiModalWords(Recipe[Weak]):
             whole = spectra.sum(1)
         if self.joint is None or self.settings.losses == "reconstruction":
             masks = self._masks(whole, captions)
-            recovered = reconstruction(masks, whole.abs(), spectra.abs())
-            return total(recovered, *torch.zeros_like(recovered.expand(2)))
+            return RECONSTRUCTION_WEIGHT * reconstruction(masks, whole.abs(), spectra.abs())
         asked = [[*one, *other] for one, other in zip(captions, phrases, strict=True)]
         masks = self._masks(whole, asked)
         of_captions, of_phrases = masks.tensor_split([sounds.shape[1]], dim=1)
@@ -182,18 +187,15 @@ class BiModalWords(Recipe[Weak]):
         numbers = batch["phrases"].flatten(0, 1)
         with torch.no_grad(), torch.autocast(numbers.device.type, enabled=False):
             mixtures = self.front.analyse(count * batch["sounds"].sum(2).flatten(0, 1))
-            found = estimates(self._masks(mixtures, self._named(numbers), teacher), mixtures)
+            _, phrases = self.examples.words(numbers[:, None])
+            found = estimates(self._masks(mixtures, phrases, teacher), mixtures)
             chosen = partners(numbers, batch["places"].flatten())
             each = torch.arange(chosen.shape[1], device=chosen.device)
             sounds = at_random_levels(found[chosen, each])
             whole = sounds.sum(1)
-        masks = self._masks(whole, self._named(numbers.gather(0, chosen)))
-        recovered = reconstruction(masks, whole.abs(), sounds.abs())
-        return total(recovered, *torch.zeros_like(recovered.expand(2)))
-
-    def _named(self, numbers: Tensor) -> list[list[str]]:
-        """Phrases ``(mixtures, K)`` by their numbers."""
-        return [[self.examples.phrases[number] for number in row] for row in numbers.tolist()]
+        _, phrases = self.examples.words(numbers.gather(0, chosen)[:, None])
+        masks = self._masks(whole, phrases)
+        return RECONSTRUCTION_WEIGHT * reconstruction(masks, whole.abs(), sounds.abs())
 
     def _masks(
         self, whole: Tensor, asked: Sequence[Sequence[str]], network: BiModal | None = None
