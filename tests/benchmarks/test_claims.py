@@ -238,6 +238,25 @@ def test_settings_of_the_claims_are_those_of_their_recipes(name: str) -> None:
         to_check += [(needed, needed.settings) for needed in variant.needs.values()]
 
 
+@pytest.mark.parametrize(
+    ("name", "row", "first"),
+    [
+        ("weak", "unsupervised, remixed", "unsupervised"),
+        ("weak", "weak, remixed", "weak"),
+        ("weak", "supervised, as long", "supervised"),
+        ("weak-taught", "weak, remixed", "weak"),
+    ],
+)
+def test_rows_that_go_on_begin_where_an_earlier_row_ends(name: str, row: str, first: str) -> None:
+    claim = CLAIMS[name]
+    begun, ended = claim.variants[row].needs["start"], claim.variants[first]
+    assert begun.settings == claims.merged(claim.settings, ended.settings)
+    assert begun.recipe == ended.recipe
+    assert begun.needs == ended.needs
+    order = list(claim.variants)
+    assert order.index(first) < order.index(row)  # else it would be trained without being scored
+
+
 def test_bad_input_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert claims.main(["nothing", "--data", str(tmp_path)]) == 2
     assert (
