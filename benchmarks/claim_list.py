@@ -13,6 +13,16 @@ Settings = Mapping[str, Any]
 """As in a recipe's file of settings: keys, and tables of keys."""
 
 
+def merged(*several: Settings) -> dict[str, Any]:
+    """Settings one over the other, tables key by key."""
+    result: dict[str, Any] = {}
+    for settings in several:
+        for key, value in settings.items():
+            table = isinstance(value, Mapping)
+            result[key] = {**result.get(key, {}), **value} if table else value
+    return result
+
+
 @dataclass(frozen=True)
 class Variant:
     """One row of a claim's table.
@@ -155,10 +165,7 @@ _WEAK: Settings = {
 }
 _TOGETHER: Settings = {**_WEAK, "mixing": {"phrases": "class", "together": _PLACES}}
 _RECONSTRUCTED: Settings = {"losses": "reconstruction"}
-_SINGLES: Settings = {
-    **_RECONSTRUCTED,
-    "mixing": {"phrases": "class", "singles": 1.0, "together": []},
-}
+_SINGLES: Settings = {**_RECONSTRUCTED, "mixing": {"singles": 1.0, "together": []}}
 # Weak supervision, and what it lies between, begin with one of these.
 _UNSUPERVISED = Variant("weak", {**_WEAK, **_RECONSTRUCTED})
 _FROM_PLACES = Variant("weak", {**_TOGETHER, **_RECONSTRUCTED})
@@ -176,7 +183,7 @@ def _weak(start: Variant, clap: Variant) -> dict[str, Variant]:
 
 def _further(common: Settings, row: Variant, settings: Settings) -> Variant:
     """Another 400 steps from where a row of a claim ends, whose settings these common ones are."""
-    start = Variant(row.recipe, {**common, **row.settings}, needs=row.needs)
+    start = Variant(row.recipe, merged(common, row.settings), needs=row.needs)
     return Variant(row.recipe, {**settings, "steps": 400, "check": 100}, needs={"start": start})
 
 

@@ -27,7 +27,7 @@ from ..training.recipes import RECIPES
 from ..training.rendering import SOUNDFONT, VOICES, render
 from ..training.trainer import RESUME, Diverged, Trainer, Watch, curve
 from .claim_data import SmallSet, whole_set, write_small_set
-from .claim_list import CLAIMS, Claim, Settings, Variant
+from .claim_list import CLAIMS, Claim, Settings, Variant, merged
 from .environment import environment, environment_line
 
 
@@ -123,16 +123,6 @@ class _Teller(Watch):
     def checked(self, figures: Mapping[str, float]) -> None:
         told = ", ".join(f"{name} {figure:g}" for name, figure in figures.items())
         print(f"{self.name}: {told}", file=sys.stderr)
-
-
-def merged(*several: Settings) -> dict[str, Any]:
-    """Settings one over the other, tables key by key."""
-    result: dict[str, Any] = {}
-    for settings in several:
-        for key, value in settings.items():
-            table = isinstance(value, Mapping)
-            result[key] = {**result.get(key, {}), **value} if table else value
-    return result
 
 
 def measure(claim: Claim, runs: Runs, seeds: Sequence[int]) -> list[Row]:

@@ -15,7 +15,7 @@ import torch
 
 from soloist.benchmarks import claims
 from soloist.benchmarks.claim_data import SmallSet, write_small_set
-from soloist.benchmarks.claim_list import CLAIMS, Claim, Variant
+from soloist.benchmarks.claim_list import CLAIMS, Claim, Variant, merged
 from soloist.training.mixture_list import read_mixtures, render
 from soloist.training.recipes import RECIPES, Named
 from soloist.training.settings import Run, Table
@@ -203,7 +203,7 @@ def test_rendered_clips_are_made_once_and_learnt_from(
 def test_settings_are_merged_table_by_table() -> None:
     first = {"steps": 3, "network": {"maps": 2, "levels": 5}}
     second = {"network": {"maps": 4}, "batch": 1}
-    assert claims.merged(first, second) == {
+    assert merged(first, second) == {
         "steps": 3,
         "network": {"maps": 4, "levels": 5},
         "batch": 1,
@@ -228,13 +228,12 @@ def test_settings_of_the_claims_are_those_of_their_recipes(name: str) -> None:
     claim = CLAIMS[name]
     assert len(claim.variants) > 1
     to_check: list[tuple[Variant, Mapping[str, Any]]] = [
-        (variant, claims.merged(claim.settings, variant.settings))
-        for variant in claim.variants.values()
+        (variant, merged(claim.settings, variant.settings)) for variant in claim.variants.values()
     ]
     while to_check:
         variant, told = to_check.pop()
         paths = (claims.nested(key, "m") for key in ("manifest", *variant.needs))
-        RECIPES[variant.recipe].settings.model_validate(claims.merged(told, *paths))
+        RECIPES[variant.recipe].settings.model_validate(merged(told, *paths))
         to_check += [(needed, needed.settings) for needed in variant.needs.values()]
 
 
@@ -250,7 +249,7 @@ def test_settings_of_the_claims_are_those_of_their_recipes(name: str) -> None:
 def test_rows_that_go_on_begin_where_an_earlier_row_ends(name: str, row: str, first: str) -> None:
     claim = CLAIMS[name]
     begun, ended = claim.variants[row].needs["start"], claim.variants[first]
-    assert begun.settings == claims.merged(claim.settings, ended.settings)
+    assert begun.settings == merged(claim.settings, ended.settings)
     assert begun.recipe == ended.recipe
     assert begun.needs == ended.needs
     order = list(claim.variants)
