@@ -9,7 +9,8 @@
 - `compute`: the CPU or a CUDA device, as asked for; `binding`: arrays that runs are bound to once,
   and `cuda`: their mirrors there
 - below them `records` (JSON, strictly), `ort` (onnxruntime, set up for live use), `denormals`
-- `admission`: what a file from a stranger may hold, with `limits`, `operators`, `protobuf`
+- `admission`: what a file from a stranger may hold, with `limits`, `operators`, `protobuf`;
+  `metadata`: the texts in it
 
 Importing this package loads nothing; numpy and onnxruntime come with the modules that need them.
 """

@@ -14,6 +14,7 @@ from .conditioner import Conditioner
 from .errors import BundleError
 from .limits import MAX_CONDITIONING, MAX_STATE
 from .listener import Listener
+from .metadata import read_metadata
 from .ort import open_cpu, run_in_time
 from .spec import Spec
 from .vocabulary import Vocabulary
@@ -61,7 +62,7 @@ class Bundle:
         """
         path = _find(name)
         session = open_cpu(path, optimise=False)
-        metadata = dict(session.get_modelmeta().custom_metadata_map)
+        metadata = read_metadata(path)
         if "soloist" not in metadata:
             raise BundleError(
                 f"{path} is an ONNX model, but no Soloist bundle (it has no 'soloist' metadata); "

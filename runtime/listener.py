@@ -3,7 +3,6 @@
 import json
 import math
 import time
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -11,6 +10,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from .errors import BundleError
+from .metadata import read_metadata
 from .ort import open_cpu, run_in_time
 from .records import decode, parse_object
 
@@ -103,8 +103,8 @@ class Listener:
 
     def __init__(self, model: bytes) -> None:
         self._session = open_cpu(model)
-        metadata: Mapping[str, str] = self._session.get_modelmeta().custom_metadata_map
-        self.hearing = hearing = Hearing.from_json(metadata.get("soloist.hearing", ""))
+        about = read_metadata(model).get("soloist.hearing", "")
+        self.hearing = hearing = Hearing.from_json(about)
         nodes = [
             (node.name, node.type, node.shape)
             for node in (*self._session.get_inputs(), *self._session.get_outputs())

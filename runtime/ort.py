@@ -6,7 +6,6 @@ run comes from one arena with a limit, so that too much is an error and not the 
 """
 
 import contextlib
-import mmap
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -16,9 +15,10 @@ from typing import TypeVar
 
 import onnxruntime
 
-from .admission import admit, check_file_size
+from .admission import admit
 from .denormals import FlushDenormals
 from .errors import BundleError, SoloistError
+from .metadata import contents, without_metadata
 
 Result = TypeVar("Result")
 
@@ -56,32 +56,21 @@ def open_cpu(
 def load(
     model: Path | bytes, options: onnxruntime.SessionOptions, providers: Sequence[object]
 ) -> onnxruntime.InferenceSession:
-    """An admitted model as a session; whatever `admit` or onnxruntime raise."""
-    admit(memoryview(model) if isinstance(model, bytes) else _view(model))
+    """An admitted model as a session; whatever `admit` or onnxruntime raise.
+
+    The session may know nothing of the model's metadata: `read_metadata` does.
+    """
+    found = contents(model)
+    admit(found)
+    # Of a file by its path onnxruntime would keep the texts three times over, as long as the
+    # session; of bytes it keeps these.
+    needed = without_metadata(found) or (model if isinstance(model, bytes) else str(model))
     _limit_memory()
     # The first session of a process would switch denormals off for all code on this thread, for
     # good; leaving the context puts the thread back, and `Session.step` flushes for itself.
     with FlushDenormals():
-        return onnxruntime.InferenceSession(
-            # By its path: onnxruntime would keep the bytes as long as the session.
-            model if isinstance(model, bytes) else str(model),
-            options,
-            providers=providers,
-            enable_fallback=0,  # it prints to standard output
-        )
-
-
-def _view(path: Path) -> memoryview:
-    """The file's content without a copy of it: freed, that would stay with the process."""
-    try:
-        with path.open("rb") as file:
-            size = path.stat().st_size
-            check_file_size(size)
-            # Closed by itself with the last view of it.
-            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
-            return memoryview(mapped)
-    except OSError as error:
-        raise BundleError(f"the file cannot be read: {error.strerror or error}") from error
+        # without its way to fall back, which prints to standard output
+        return onnxruntime.InferenceSession(needed, options, providers=providers, enable_fallback=0)
 
 
 @cache

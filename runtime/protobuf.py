@@ -35,24 +35,19 @@ class Reader:
             self._left -= 1
             if self._left < 0:
                 raise WireError("it has too many fields")
-            key, at = _varint(message, at)
-            number, kind = key >> 3, key & 7
-            if not 1 <= number <= _LARGEST_FIELD:
-                raise WireError(f"no field can have number {number}")
-            if kind == _VARINT:
-                value, at = _varint(message, at)
-                yield number, value
-                continue
-            if kind == _BYTES:
-                size, at = _varint(message, at)
-            elif kind in _WIDTHS:
-                size = _WIDTHS[kind]
-            else:  # groups, which nobody writes any more
-                raise WireError(f"field {number} is of unknown kind {kind}")
-            if size > end - at:
-                raise WireError(f"field {number} is {size} bytes long, {end - at} are left")
-            yield number, message[at : at + size]
-            at += size
+            number, value, at = _field(message, at)
+            yield number, value
+
+
+def without(message: memoryview, unwanted: int) -> bytes:
+    """The message less all fields of that number, the others as they are. Raises `WireError`."""
+    kept, at = [], 0
+    while at < len(message):
+        start = at
+        number, _, at = _field(message, start)
+        if number != unwanted:
+            kept.append(message[start:at])
+    return b"".join(kept)
 
 
 def view(value: Value) -> memoryview:
@@ -78,6 +73,27 @@ def integers(value: Value) -> list[int]:
         number, at = _varint(value, at)
         numbers.append(integer(number))
     return numbers
+
+
+def _field(message: memoryview, at: int) -> tuple[int, Value, int]:
+    """Number and value of the field that starts at byte `at`, and where it ends."""
+    key, at = _varint(message, at)
+    number, kind = key >> 3, key & 7
+    if not 1 <= number <= _LARGEST_FIELD:
+        raise WireError(f"no field can have number {number}")
+    if kind == _VARINT:
+        value, at = _varint(message, at)
+        return number, value, at
+    if kind == _BYTES:
+        size, at = _varint(message, at)
+    elif kind in _WIDTHS:
+        size = _WIDTHS[kind]
+    else:  # groups, which nobody writes any more
+        raise WireError(f"field {number} is of unknown kind {kind}")
+    left = len(message) - at
+    if size > left:
+        raise WireError(f"field {number} is {size} bytes long, {left} are left")
+    return number, message[at : at + size], at + size
 
 
 def _varint(data: memoryview, at: int) -> tuple[int, int]:

@@ -13,6 +13,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from .errors import BundleError
+from .metadata import read_metadata
 from .ort import open_cpu
 
 _SHIPPED = Path(__file__).parent / "encoders"
@@ -46,7 +47,7 @@ class SentenceEncoder:
 
         # Without onnxruntime's optimiser: it takes longer than it saves for a dozen phrases.
         self._session = open_cpu(path, optimise=False)
-        metadata = self._session.get_modelmeta().custom_metadata_map
+        metadata = read_metadata(path)
         try:
             self.name: str = metadata["soloist.encoder"]
             self._tokenizer = Tokenizer.from_str(metadata["soloist.tokenizer"])

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from soloist.runtime.protobuf import Reader, WireError, integer, integers, view
+from soloist.runtime.protobuf import Reader, WireError, integer, integers, view, without
 
 onnx = pytest.importorskip("onnx", reason="writes the messages")
 
@@ -36,6 +36,19 @@ def test_packed_numbers(several: list[int]) -> None:
     packed = onnx.TensorProto(int64_data=several).SerializeToString()
     found = [n for _, value in Reader(9).fields(memoryview(packed)) for n in integers(value)]
     assert found == several
+
+
+@given(numbers, st.floats(width=32, allow_nan=False), st.binary(max_size=300), st.lists(numbers))
+def test_a_message_without_some_of_its_fields(
+    whole: int, real: float, text: bytes, several: list[int]
+) -> None:
+    attribute = onnx.AttributeProto(i=whole, f=real, s=text, ints=several)
+    message = memoryview(attribute.SerializeToString())
+    assert without(message, 5) == message
+    for name, number in (("i", 3), ("f", 2), ("s", 4), ("ints", 8)):
+        rest = onnx.AttributeProto.FromString(attribute.SerializeToString())
+        rest.ClearField(name)
+        assert onnx.AttributeProto.FromString(without(message, number)) == rest
 
 
 @pytest.mark.parametrize(
