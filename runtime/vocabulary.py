@@ -83,6 +83,17 @@ class Vocabulary:
         best = np.argsort(-scores, kind="stable")[:n]
         return [(self.phrases[index], float(scores[index])) for index in best]
 
+    def completions(self, typed: str, n: int = 5) -> list[str]:
+        """Up to `n` phrases in which what is typed begins a word: those it begins, then shorter
+        ones first."""
+        beginning = normalised(typed)
+        found = [
+            (not phrase.startswith(beginning), len(phrase), index)
+            for phrase, index in self._index.items()
+            if beginning and f" {beginning}" in f" {phrase}"
+        ]
+        return [self.phrases[index] for *_, index in sorted(found)[:n]]
+
     def _cosines(self, index: int) -> NDArray[np.float32]:
         return _cosines(self.embeddings, self.embeddings[index])
 

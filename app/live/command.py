@@ -17,8 +17,9 @@ from ...runtime.bundle import Bundle
 from ...streaming.live.jack_graph import JackOptions
 from ...streaming.live.plan import LivePlan
 from ...streaming.live.process import LiveProcess
-from ...streaming.live.recorder import INPUT, RESIDUAL, RecordingPlan
+from ...streaming.live.recorder import RecordingPlan
 from ...streaming.live.report import Report
+from ...streaming.processor import Mode
 from ..console import say
 from ..options import (
     GAIN,
@@ -34,10 +35,10 @@ from ..options import (
     levels,
 )
 from ..outputs import make_folder
-from ..separate import stem_names
 from ..windows import Advance, Lookahead, in_frames
 from ..words import asked_of
 from . import last_session, presets
+from .asking import Asking
 from .desk import Desk
 from .events import EventLines
 from .options import (
@@ -127,9 +128,11 @@ def live(
     with _signals() as caught, patched(wanted) as patch, LiveProcess() as process:
         bundle = Bundle.open(model)
         asked = asked_of(bundle, query, unwanted)
+        mode: Mode = "keep" if keep else "remove"
+        asking = Asking(bundle, mode, asked, unwanted or (), process.set_conditioning)
         plan = LivePlan(
             str(bundle.path),
-            mode="keep" if keep else "remove",
+            mode=mode,
             linked=linked,
             device=device,
             threads=threads,
@@ -152,22 +155,18 @@ def live(
             budget="measured" if tight else "advance",
             recording=None
             if record is None
-            else RecordingPlan(
-                str(record), tuple(stem_names(asked.words, INPUT, RESIDUAL)), record_format
-            ),
+            else RecordingPlan(str(record), asking.file_names, record_format),
         )
-        task = f"{'keep' if keep else 'remove'} {', '.join(asked.words)}"
-        task += f", not {', '.join(unwanted)}" if unwanted else ""
-        title = f"{bundle.spec.name}, {task}"
+        title = f"{bundle.spec.name}, {asking.task}"
         title += f", at {', '.join(map(GAIN.text, gain))}" if gain else ""
         title += "" if rest is None else f", rest {GAIN.text(rest)}"
         title += "" if schedule == "inline" else f", schedule {schedule}"
-        desk = Desk(asked.words, plan, process.set)
+        desk = Desk(asking.words, plan, process.set)
         view: View
         if as_json:
             view = EventLines(bundle.spec.name, plan.mode, asked.words, unwanted or ())
         elif is_ours():
-            view = TerminalView(bundle.spec.name, task, desk)
+            view = TerminalView(bundle.spec.name, asking, desk)
         else:
             view = Lines()
         with last_session.remembered(process) as faults:
@@ -181,12 +180,13 @@ def live(
                     presets.save(keep_in, told)
                     say(f"written: {keep_in}")
                 view.start(report)
-                session = Session(process, plan, desk, view, patch, caught, faults)
+                session = Session(process, plan, desk, asking, view, patch, caught, faults)
                 lost = session.play(duration, reconnect)
             code = session.finish(lost)
-            if keep_in is not None and desk.turned:
-                presets.save(keep_in, told | desk.levels)
-                say(f"written: {keep_in}, with the gains as they were at the end")
+            if keep_in is not None and (desk.turned or asking.changed):
+                words = {"query": asking.words} if asking.changed else {}
+                presets.save(keep_in, told | desk.levels | words)
+                say(f"written: {keep_in}, with words and gains as they were at the end")
             return code
 
 

@@ -29,12 +29,15 @@ class Strip:
 
 
 class Desk:
-    """The parameters of a plan, as they are turned by `press`; `send` is told each change."""
+    """The parameters of a plan, as they are turned by `press`; `send` is told each change.
+
+    `words` are looked at whenever they are shown, and may become others, as many.
+    """
 
     def __init__(
         self, words: Sequence[str], plan: LivePlan, send: Callable[[Mapping[str, float]], None]
     ) -> None:
-        self._names = [*words, REST]
+        self._words = words
         self._ids = [*(f"stem{number}" for number in range(1, len(words) + 1)), "residual"]
         self._settings = Settings(len(words))
         if plan.mode == "remove":
@@ -76,6 +79,7 @@ class Desk:
         """The sounds asked for and the rest, as they are now."""
         settings = self._settings
         gains = {parameter.id: parameter for parameter in settings.parameters}
+        names = [*self._words, REST]
         return [
             Strip(
                 name,
@@ -84,7 +88,7 @@ class Desk:
                 bool(settings[f"{key}.solo"]),
                 heard > 0.0 and not self.bypass,
             )
-            for name, key, heard in zip(self._names, self._ids, settings.heard, strict=True)
+            for name, key, heard in zip(names, self._ids, settings.heard, strict=True)
         ]
 
     def press(self, key: str) -> None:

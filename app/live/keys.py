@@ -1,6 +1,7 @@
 """Single keys from the terminal, read without waiting for Enter, and the terminal as it was.
 
-Keys are letters as typed, or "up", "down", "left", "right", "tab", "shift-tab", "escape".
+Keys are letters as typed, or "up", "down", "left", "right", "tab", "shift-tab", "enter",
+"backspace", "escape".
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ _SEQUENCES = {
     **{b"\x1b[A": "up", b"\x1b[B": "down", b"\x1b[C": "right", b"\x1b[D": "left"},
     **{b"\x1bOA": "up", b"\x1bOB": "down", b"\x1bOC": "right", b"\x1bOD": "left"},
     **{b"\x1b[Z": "shift-tab", b"\x1b": "escape", b"\t": "tab"},
+    **{b"\r": "enter", b"\n": "enter", b"\x7f": "backspace", b"\b": "backspace"},
 }
 # A sequence that the terminal sends for one key, or a letter in UTF-8.
 _KEY = re.compile(
@@ -23,6 +25,8 @@ _KEY = re.compile(
 )
 # The second byte of what Windows gives for a key without a letter.
 _WINDOWS = {"H": "up", "P": "down", "K": "left", "M": "right", "\x0f": "shift-tab"}
+# What it gives for keys whose letter is none.
+_CONTROLS = {"\t": "tab", "\r": "enter", "\b": "backspace", "\x1b": "escape"}
 _POLL_S = 0.02
 
 
@@ -78,7 +82,7 @@ if sys.platform == "win32":
                 if letter in "\x00\xe0":
                     keys.append(_WINDOWS.get(msvcrt.getwch(), ""))
                 else:
-                    keys.append("tab" if letter == "\t" else letter)
+                    keys.append(_CONTROLS.get(letter, letter))
             return [key for key in keys if key]
 
 else:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rich.cells import cell_len
 from rich.text import Text
 
 from ...streaming.counters import Counters
@@ -15,6 +16,7 @@ from ...streaming.live.budget import LatencyBudget
 from ...streaming.live.meters import Meters
 from ...streaming.live.recorder import Recorded
 from ...streaming.live.report import Report, Wiring
+from .asking import Prompt
 from .desk import Strip
 from .level_bars import Glyphs, Shown, bar, number, scale
 from .view import unconnected
@@ -35,8 +37,17 @@ _HELP = (
     ("0", "its gain to 0 dB"),
     ("m", "mute it"),
     ("s", "solo it: only what is soloed is heard"),
+    ("w", "other words in its place, while it plays"),
     ("b", "bypass: the input is heard, with the same delay"),
     ("q", "quit; Ctrl-Z leaves the screen, and audio goes on"),
+)
+_KEYS = (
+    ("b", "bypass"),
+    ("m", "mute"),
+    ("s", "solo"),
+    ("w", "words"),
+    ("+ -", "gain"),
+    ("1-9", "choose"),
 )
 _NOTES = (
     "Bars are the mean and, darker, the peak; mark and number are its highest",
@@ -50,7 +61,7 @@ class Scene:
 
     `shown` are the meters of the input, of each strip and of the output. `news` is what happened
     last; with `lost` the devices are away, and it is what keeps audio from going on. `keys`:
-    whether the keyboard is ours.
+    whether the keyboard is ours; `prompt` where words are being typed.
     """
 
     model: str
@@ -65,6 +76,7 @@ class Scene:
     lost: bool = False
     help: bool = False
     keys: bool = True
+    prompt: Prompt | None = None
 
 
 def draw(scene: Scene, width: int, height: int, glyphs: Glyphs) -> list[Text]:
@@ -72,6 +84,7 @@ def draw(scene: Scene, width: int, height: int, glyphs: Glyphs) -> list[Text]:
     width = min(width, _WIDEST)
     head, foot, summary = _head(scene, width), _foot(scene, width), _summary(scene)
     scale_, input_, *strips, output = _meters(scene, width, glyphs)
+    last = [output] if scene.prompt is None else foot[-1:]
     body = _help() if scene.help else _figures(scene) if width >= _NARROW else summary
     layouts = [
         [head, [scale_, input_], strips, [output], body, foot],
@@ -79,12 +92,12 @@ def draw(scene: Scene, width: int, height: int, glyphs: Glyphs) -> list[Text]:
         [head, [scale_, input_], strips, [output], summary, foot],
         [head[:1], [scale_, input_], strips, [output], summary, foot],
         [[scale_, input_], strips, [output], foot[-1:]],
-        [[input_], strips, [output]],
+        [[input_], strips, last],
     ]
     blocks = next((each for each in layouts if 0 < sum(map(len, each)) <= height), layouts[-1])
     if sum(map(len, blocks)) > height:
         first = max(0, min(scene.selected, len(strips) - height + 2))
-        blocks = [[input_], strips[first : first + max(1, height - 2)], [output]]
+        blocks = [[input_], strips[first : first + max(1, height - 2)], last]
     lines: list[Text] = []
     spare = height - sum(map(len, blocks))
     for block in filter(None, blocks):
@@ -270,11 +283,30 @@ def _help() -> list[Text]:
 def _foot(scene: Scene, width: int) -> list[Text]:
     """What happened last, and what can be done."""
     lines = [Text(scene.news, _BAD if scene.lost else _CARE)] if scene.news else []
-    keys = Text()
+    if scene.prompt is not None:
+        return [*lines, *_prompt(scene.prompt, width)]
     said = [("?", "help"), ("q", "quit")]
     if width >= _NARROW:
-        said = [("b", "bypass"), ("m", "mute"), ("s", "solo"), ("+ -", "gain"), ("1-9", "choose")]
-        said += [("?", "help"), ("q", "quit")]
-    for key, what in said if scene.keys else [("Ctrl-C", "ends it")]:
-        keys.append(key, "bold").append(f" {what}   ", "dim")
-    return [*lines, keys]
+        said = [*_KEYS, *said]
+    return [*lines, _keys(said if scene.keys else [("Ctrl-C", "ends it")])]
+
+
+def _prompt(prompt: Prompt, width: int) -> list[Text]:
+    """What may be meant, keys, and last the line that is typed, whose end is always seen."""
+    offers = Text("any words will do", "dim")
+    if prompt.offers:
+        offers = Text.assemble((prompt.offers[0], "bold"), style="dim")
+        offers.append("".join(f", {offer}" for offer in prompt.offers[1:]))
+    sound = Text(prompt.sound)
+    sound.truncate(max(1, width // 3), overflow="ellipsis")
+    lead = f"{prompt.number + 1} in place of {sound}: "
+    text = prompt.text
+    while text and cell_len(lead + text) >= width:
+        text = text[1:]
+    keys = _keys([("Tab", "takes the first"), ("Enter", "asks for it"), ("Esc", "leaves it")])
+    error = [Text(prompt.error, _BAD)] if prompt.error else []
+    return [*error, offers, keys, Text.assemble((lead, "dim"), (text, "bold"), (" ", "reverse"))]
+
+
+def _keys(said: Sequence[tuple[str, str]]) -> Text:
+    return Text("  ").join(Text.assemble((key, "bold"), (f" {what}", "dim")) for key, what in said)

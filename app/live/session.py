@@ -13,6 +13,7 @@ from ...runtime.errors import DeviceError, DeviceLost
 from ...streaming.live.plan import LivePlan
 from ...streaming.live.process import LiveProcess
 from ...streaming.live.report import Report
+from .asking import Asking
 from .desk import Desk
 from .patching import Patch
 from .view import View
@@ -31,6 +32,7 @@ class Session:
     process: LiveProcess
     plan: LivePlan
     desk: Desk
+    asking: Asking
     view: View
     patch: Patch
     caught: Sequence[int]
@@ -98,7 +100,7 @@ class Session:
                     # What leads to ends that are not there plays somewhere else.
                     if not opening and ends.are_there():
                         opening = True
-                        self.process.begin_again(replace(self.plan, state=self.desk.state))
+                        self.process.begin_again(self._as_left())
                     report = self.process.opened() if opening else None
                 except DeviceError:  # not there, or gone again
                     opening, report = False, None
@@ -107,6 +109,18 @@ class Session:
                     return True
                 self.view.wait(_TICK_S)
         return False
+
+    def _as_left(self) -> LivePlan:
+        """The plan with what keys changed since."""
+        recording = self.plan.recording
+        if recording is not None:
+            recording = replace(recording, names=self.asking.file_names)
+        return replace(
+            self.plan,
+            state=self.desk.state,
+            conditioning=self.asking.conditioning,
+            recording=recording,
+        )
 
     def _resumed(self) -> LivePlan:
         last = self.process.report()

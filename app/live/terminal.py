@@ -18,9 +18,11 @@ from rich.control import Control
 from rich.segment import ControlType
 from rich.text import Text
 
+from ...runtime.errors import QueryError
 from ...streaming.live.levels import Level
 from ...streaming.live.report import Report
 from ..console import people, say
+from .asking import Asking, Prompt
 from .desk import Desk
 from .keys import Keys, keyboard
 from .level_bars import ASCII, COLOURED, COLOURLESS, Glyphs, Meter, Shown
@@ -44,16 +46,21 @@ def is_ours() -> bool:
 
 
 class TerminalView:
-    """A `View` with meters and keys; `desk` is what the keys turn. Leave it by `with`."""
+    """A `View` with meters and keys, which turn `desk` and change what is `asking`ed for.
 
-    def __init__(self, model: str, task: str, desk: Desk) -> None:
+    Leave it by `with`.
+    """
+
+    def __init__(self, model: str, asking: Asking, desk: Desk) -> None:
         self.ended = False
-        self._model, self._task, self._desk = model, task, desk
+        self._model, self._asking, self._desk = model, asking, desk
         self._meters = [Meter() for _ in range(2 + len(desk.strips))]
         self._shown = [Shown()] * len(self._meters)
         self._report: Report | None = None
         self._began = 0.0
         self._log: list[tuple[float, str]] = []
+        self._news = 0.0, ""
+        self._prompt: Prompt | None = None
         self._lost = self._help = self._stopping = False
         self._canvas = Canvas(people)
         self._keys: Keys | None = None
@@ -89,7 +96,8 @@ class TerminalView:
     def tell(self, event: Event, text: str, report: Report | None = None) -> None:
         """See `View`."""
         self._lost = event == "device-lost"
-        self._log.append((time.monotonic(), text))
+        self._news = time.monotonic(), text
+        self._log.append(self._news)
         if self._lost:
             self._shown = [Shown()] * len(self._meters)
         self._paint()
@@ -114,34 +122,62 @@ class TerminalView:
             print_summary(report)
 
     def _press(self, key: str) -> None:
-        if key in ("q", "Q"):
+        if self._prompt is not None:
+            self._type(self._prompt, key)
+        elif key in ("q", "Q"):
             self.ended = True
         elif key in ("?", "h", "H"):
             self._help = not self._help
         elif key == "escape":
             self._help = False
+        elif key in ("w", "W"):
+            self._begin_words()
         else:
             self._desk.press(key)
         self._paint()
+
+    def _begin_words(self) -> None:
+        words = self._asking.words
+        number = self._desk.selected % len(words)  # the rest has none: the first sound
+        self._prompt = Prompt(number, words[number], self._asking.offers)
+
+    def _type(self, prompt: Prompt, key: str) -> None:
+        if key == "escape" or (key == "enter" and not prompt.text.strip()):
+            self._prompt = None
+        elif key == "enter":
+            self._ask(prompt, prompt.text.strip())
+        else:
+            prompt.press(key)
+
+    def _ask(self, prompt: Prompt, words: str) -> None:
+        try:
+            self._asking.ask(prompt.number, words)
+        except QueryError as error:  # to be typed differently
+            prompt.error = str(error)
+            return
+        self._prompt = None
+        self._log.append((time.monotonic(), f"{words} in place of {prompt.sound}"))
 
     def _paint(self) -> None:
         if self._report is None:
             return
         now = time.monotonic()
-        recent = self._log and (self._lost or now - self._log[-1][0] < _NEWS_S)
+        told, news = self._news
+        recent = self._lost or now - told < _NEWS_S
         scene = Scene(
             self._model,
-            self._task,
+            self._asking.task,
             self._report,
             self._shown,
             self._desk.strips,
             self._desk.selected,
             self._desk.bypass,
             now - self._began,
-            news=self._log[-1][1] if recent else "",
+            news=news if recent else "",
             lost=self._lost,
             help=self._help,
             keys=self._keys is not None,
+            prompt=self._prompt,
         )
         width, height = people.size
         self._canvas.paint(draw(scene, width, height, _glyphs()))

@@ -100,3 +100,19 @@ def test_phrases_that_are_none(phrase: str) -> None:
     ):
         with pytest.raises(BundleError, match="is no phrase; expected up to 200 letters"):
             Vocabulary(encoder, phrases, np.ones((1, 2)), classes)
+
+
+@pytest.mark.parametrize(
+    ("typed", "phrases"),
+    [
+        ("d", ["dog", "drum-kit", "Barking dog"]),  # those that it begins come first
+        ("DO", ["dog", "Barking dog"]),
+        ("barking  d", ["Barking dog"]),
+        ("kit", ["drum-kit"]),
+        ("og", []),
+        (" ?", []),
+    ],
+)
+def test_completions_begin_a_word(typed: str, phrases: list[str]) -> None:
+    assert WORDS.completions(typed) == phrases
+    assert WORDS.completions(typed, 1) == phrases[:1]

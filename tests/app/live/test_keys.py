@@ -21,6 +21,7 @@ from soloist.app.live.keys import parse
         (b"\x1b[A\x1b[B\x1b[C\x1b[D", ["up", "down", "right", "left"]),
         (b"\x1bOA\x1b[Z", ["up", "shift-tab"]),
         (b"\x1b", ["escape"]),
+        (b"\r\n\x7f\b", ["enter", "enter", "backspace", "backspace"]),
         (b"\x1b[15~\x1b[1;5Cm", ["m"]),  # F5, Ctrl-right: nothing of ours
         ("ä±".encode(), ["ä", "±"]),
         (b"\xff\x80?", ["\ufffd\ufffd", "?"]),

@@ -71,6 +71,9 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Install:
             def set(self, state: object) -> None:
                 """Nothing plays."""
 
+            def set_conditioning(self, conditioning: object) -> None:
+                """Nothing plays."""
+
             def check(self) -> Report:
                 return self._give(checks_left.pop(0))
 

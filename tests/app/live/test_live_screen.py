@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from soloist.app.live.asking import Prompt
 from soloist.app.live.desk import Strip
 from soloist.app.live.level_bars import ASCII, Shown
 from soloist.app.live.screen import Scene, clock, draw
@@ -45,6 +46,14 @@ SHOWN = [Shown(-12.0 - n, -24.0, -6.0 - n) for n in range(5)]
 SCENE = Scene("solo", "keep a dog barking, rain", REPORT, SHOWN, STRIPS, 0, False, 3725.0)
 
 
+def prompt(typed: str, sound: str = "rain") -> Prompt:
+    """Where somebody types, and two phrases are offered."""
+    it = Prompt(0, sound, lambda _: ["a dog", "a dog barking"])
+    it.text = typed
+    it.offers = ["a dog", "a dog barking"]
+    return it
+
+
 def drawn(scene: Scene, width: int = 80, height: int = 24) -> list[str]:
     return [line.plain.rstrip() for line in draw(scene, width, height, ASCII)]
 
@@ -63,9 +72,17 @@ def line_of(text: list[str], name: str) -> str:
     st.booleans(),
     st.sampled_from(["", "it happened"]),
     st.text(max_size=30),
+    st.none() | st.text("dög 犬", max_size=200),
 )
 def test_it_fits_whatever_the_size(
-    width: int, height: int, stems: int, asks: bool, records: bool, news: str, name: str
+    width: int,
+    height: int,
+    stems: int,
+    asks: bool,
+    records: bool,
+    news: str,
+    name: str,
+    typed: str | None,
 ) -> None:
     strips = [replace(STRIPS[0], name=name or "x")] * stems
     scene = replace(
@@ -76,9 +93,13 @@ def test_it_fits_whatever_the_size(
         help=asks,
         news=news,
         report=replace(REPORT, recording=Recorded("takes/now", 1, 0) if records else None),
+        prompt=None if typed is None else prompt(typed, name),
     )
     lines = draw(scene, width, height, ASCII)
     assert 0 < len(lines) <= height
+    if typed is not None and height >= 3 and width >= 40:
+        assert lines[-1].plain.startswith("1 in place of ")
+        assert lines[-1].plain.endswith(f"{typed[-3:]} ")
     assert all(line.cell_len <= width for line in lines)
 
 
@@ -90,7 +111,7 @@ def test_all_of_it_fits_80_by_24() -> None:
     assert text[2] == "48000 Hz, blocks of 128 frames (2.67 ms), network on cpu"
     assert text[-2:] == [
         "it happened",
-        "b bypass   m mute   s solo   + - gain   1-9 choose   ? help   q quit",
+        "b bypass  m mute  s solo  w words  + - gain  1-9 choose  ? help  q quit",
     ]
 
 
@@ -181,7 +202,7 @@ def test_help_is_there_and_goes(size: tuple[int, int]) -> None:
 def test_a_narrow_terminal_has_the_figures_in_a_line() -> None:
     text = drawn(SCENE, 50, 20)
     assert line_of(text, "load") == "8.33 ms  load 10 % p99 30 %  late 7  xruns 5  faul"[:49] + "…"
-    assert text[-1] == "? help   q quit"
+    assert text[-1] == "? help  q quit"
 
 
 def test_a_short_terminal_keeps_the_meters_and_the_chosen_strip() -> None:
@@ -189,6 +210,19 @@ def test_a_short_terminal_keeps_the_meters_and_the_chosen_strip() -> None:
     assert [line[3:11].strip() for line in text] == ["Input", "rain", "the rest", "Output"]
     text = drawn(SCENE, 80, 3)
     assert [line[3:16].strip() for line in text] == ["Input", "a dog barking", "Output"]
+
+
+def test_words_are_typed_where_the_keys_were() -> None:
+    typing = prompt("a do")
+    assert drawn(replace(SCENE, prompt=typing))[-3:] == [
+        "a dog, a dog barking",
+        "Tab takes the first  Enter asks for it  Esc leaves it",
+        "1 in place of rain: a do",
+    ]
+    typing.offers, typing.error = [], "that is no word"
+    assert drawn(replace(SCENE, prompt=typing))[-4:-2] == ["that is no word", "any words will do"]
+    text = drawn(replace(SCENE, prompt=typing), 80, 3)
+    assert text[-1] == "1 in place of rain: a do"
 
 
 def test_clock() -> None:

@@ -66,6 +66,9 @@ def plans(monkeypatch: pytest.MonkeyPatch) -> list[LivePlan]:
         def set(self, state: object) -> None:
             """Nothing plays."""
 
+        def set_conditioning(self, conditioning: object) -> None:
+            """Nothing plays."""
+
         def check(self) -> Report:
             return RUNNING
 

@@ -27,6 +27,10 @@ import jsonschema
 import numpy as np
 import pytest
 
+from soloist.runtime.queries import conditioning_for
+from soloist.streaming.offline import separate_array
+from soloist.streaming.processor import Processor
+
 if sys.platform == "win32":
     pytest.skip("Windows has neither terminals of this kind nor JACK", allow_module_level=True)
 
@@ -212,6 +216,40 @@ def test_keys_and_screen_go_on_without_a_server(
     assert terminal.process.wait(PATIENCE_S) == 0
 
 
+def offline(toy: Any, *words: str) -> float:
+    """What a constant of 0.5 comes to, kept by these words of a toy."""
+    constant = np.full((48_000, 1), 0.5, np.float32)
+    conditioning = conditioning_for(toy.bundle, words)
+    kept = separate_array(Processor(toy.bundle, conditioning=conditioning), constant, 48_000)
+    return float(kept[24_000, 0])
+
+
+def test_other_words_are_typed(
+    desk: tuple[Any, Listener], at_terminal: Make, toy_bundle: Make, tmp_path: Path
+) -> None:
+    """Words that are none change nothing; others are heard, saved, and there after a loss."""
+    toy, saved = toy_bundle(queries=2), tmp_path / "it.toml"
+    before, after = offline(toy, "dog", "rain"), offline(toy, "dog", "siren")
+    assert abs(before - after) > 0.05
+    terminal = at_terminal("--save-preset", str(saved))
+    terminal.shows("w words")
+    desk[1].hears(before)
+    terminal.type("2wa gnu\n")
+    terminal.shows("is not a word toy knows")
+    terminal.type("\x15sir")
+    terminal.shows("police siren")
+    terminal.type("\t\n")
+    terminal.shows("keep dog, siren")
+    desk[1].hears(after)
+    os.kill(child(terminal.process), signal.SIGKILL)
+    terminal.shows("audio is back, latency")
+    desk[1].hears(after)
+    terminal.type("q")
+    assert terminal.process.wait(PATIENCE_S) == 0
+    until(lambda: "siren in place of rain" in terminal.seen, lambda: terminal.seen)
+    assert tomllib.loads(saved.read_text("utf-8"))["queries"] == ["dog", "siren"]
+
+
 def test_an_insert_says_what_is_not_connected(
     desk: tuple[Any, Listener], at_terminal: Make
 ) -> None:
@@ -234,7 +272,7 @@ def test_the_screen_comes_and_goes(at_terminal: Make) -> None:
     terminal.type("?")
     terminal.shows("solo it: only what is soloed is heard")
     terminal.resize(16, 50)
-    terminal.shows("? help   q quit")
+    terminal.shows("? help  q quit")
     terminal.type("q")
     assert terminal.process.wait(PATIENCE_S) == 0
     until(lambda: "blocks, process p50" in terminal.seen, lambda: terminal.seen)
