@@ -84,15 +84,23 @@ class Vocabulary:
         return [(self.phrases[index], float(scores[index])) for index in best]
 
     def completions(self, typed: str, n: int = 5) -> list[str]:
-        """Up to `n` phrases in which what is typed begins a word: those it begins, then shorter
-        ones first."""
+        """Up to `n` phrases in which what is typed begins a word, one of each class at most.
+
+        Those come first that begin with it, then shorter ones.
+        """
         beginning = normalised(typed)
+        if beginning and typed[-1].isspace():  # that word is whole
+            beginning += " "
         found = [
             (not phrase.startswith(beginning), len(phrase), index)
             for phrase, index in self._index.items()
             if beginning and f" {beginning}" in f" {phrase}"
         ]
-        return [self.phrases[index] for *_, index in sorted(found)[:n]]
+        phrases = [self.phrases[index] for *_, index in sorted(found)]
+        classes = {phrase: name for name, members in self.classes.items() for phrase in members}
+        # The first of each class; a phrase of none stands for itself.
+        firsts = {classes.get(phrase, phrase): phrase for phrase in reversed(phrases)}
+        return sorted(firsts.values(), key=phrases.index)[:n]
 
     def _cosines(self, index: int) -> NDArray[np.float32]:
         return _cosines(self.embeddings, self.embeddings[index])

@@ -105,14 +105,20 @@ def test_phrases_that_are_none(phrase: str) -> None:
 @pytest.mark.parametrize(
     ("typed", "phrases"),
     [
-        ("d", ["dog", "drum-kit", "Barking dog"]),  # those that it begins come first
-        ("DO", ["dog", "Barking dog"]),
+        ("d", ["dog", "drum-kit"]),  # and no other phrase for a dog
+        ("DO", ["dog"]),
+        ("b", ["Barking dog"]),
         ("barking  d", ["Barking dog"]),
+        ("barking ", ["Barking dog"]),
+        ("drum ", ["drum-kit"]),
+        ("do ", []),
         ("kit", ["drum-kit"]),
         ("og", []),
+        ("p", ["piano"]),  # which is of no class
         (" ?", []),
     ],
 )
 def test_completions_begin_a_word(typed: str, phrases: list[str]) -> None:
+    """Those that it begins come first."""
     assert WORDS.completions(typed) == phrases
     assert WORDS.completions(typed, 1) == phrases[:1]
