@@ -79,7 +79,7 @@ class ProbedProcessor(Processor):
         self.played = np.zeros(self.total + max_block, np.float32)
         for start in (*self.starts, *self.late_starts):
             self.played[start : start + len(probe.sweep)] = probe.sweep
-        self.heard = np.zeros((self.total + max_block, channels), np.float32)
+        self.captured = np.zeros((self.total + max_block, channels), np.float32)
         self.at = 0
         self._given = np.zeros((max_block, channels), np.float32)
 
@@ -91,7 +91,7 @@ class ProbedProcessor(Processor):
         if at >= self.total:
             out.fill(0.0)
             return
-        self.heard[at : at + frames] = audio
+        self.captured[at : at + frames] = audio
         given = self._given[:frames]
         given[:] = self.played[at : at + frames, None]
         if at >= self.turn:
@@ -331,7 +331,7 @@ def _found(processor: ProbedProcessor, played: _Played) -> Passage:
     """What came back. Raises DeviceError where nothing, or nothing clear, did."""
     report = played.report
     assert report.latency and report.meters
-    heard = _loudest(processor.heard[: played.end])
+    heard = _loudest(processor.captured[: played.end])
     trip = listen(processor.probe, heard, played.starts)
     if not trip.echoes:
         through = played.end > processor.turn

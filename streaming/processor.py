@@ -24,6 +24,7 @@ from .chain import Chain, Change, Tap
 from .counters import Counters
 from .engine import Engine
 from .latency import Latency
+from .listening import Heard
 from .mixer import Mixer, Splitter
 from .pace import Budget
 from .parameters import Parameter
@@ -299,6 +300,12 @@ class Processor:
     def counters(self) -> Counters:
         """Trouble since `prepare`, still counting. Any thread."""
         return self._counters
+
+    @property
+    def heard(self) -> Heard | None:
+        """What a listener takes the stream to hold now; None where none listens. Control thread."""
+        listening = self._sessions.listening
+        return None if listening is None else listening.heard
 
     # --- parameters; control thread, any time ----------------------------------------------------
     #

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ...runtime.bundle import Bundle
 from ...runtime.queries import conditioning_for
 from ...separators.encoders import load_encoder
+from ...streaming.listening import Heard
 from ...streaming.live.recorder import INPUT, RESIDUAL
 from ...streaming.processor import Mode
 from ..separate import stem_names
@@ -69,8 +70,13 @@ class Asking:
         self.words[number] = words
         self._send(self.conditioning)
 
-    def offers(self, typed: str) -> list[str]:
-        """Phrases that the model knows and that may be meant."""
+    def offers(self, typed: str, heard: Heard) -> list[str]:
+        """Phrases that the model knows and that may be meant.
+
+        Where nothing is typed yet, it is what is heard and not asked for.
+        """
+        if not typed:
+            return [name for name, _ in heard if name not in self.words]
         vocabulary = self._bundle.vocabulary
         return [] if vocabulary is None else vocabulary.completions(typed, _OFFERED)
 
@@ -84,7 +90,7 @@ class Prompt:
     def __init__(self, number: int, sound: str, offer: Callable[[str], list[str]]) -> None:
         self.number, self.sound = number, sound
         self.text = self.error = ""
-        self.offers: list[str] = []
+        self.offers = offer("")
         self._offer = offer
 
     def press(self, key: str) -> None:

@@ -102,6 +102,9 @@ class EventLines(Lines):
         return {
             "seconds": time.monotonic() - self._began,
             "levels": {"input": input_, "stems": stems, "rest": rest, "output": output},
+            "heard": None
+            if report.heard is None
+            else [{"sound": name, "presence": presence} for name, presence in report.heard],
             "load": {
                 "p50": meters.share_of_block(meters.process_p50_ms),
                 "p99": meters.share_of_block(meters.process_p99_ms),

@@ -12,6 +12,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from ...streaming.counters import Counters
+from ...streaming.listening import Heard
 from ...streaming.live.budget import LatencyBudget
 from ...streaming.live.meters import Meters
 from ...streaming.live.recorder import Recorded
@@ -134,9 +135,16 @@ def _head(scene: Scene, width: int) -> list[Text]:
     ]
     if scene.report.loose and not scene.lost:
         lines.append(Text(unconnected(scene.report.loose), _CARE))
+    if scene.report.heard is not None and not scene.lost:
+        lines.append(_heard(scene.report.heard))
     if scene.report.recording is not None:
         lines.append(_recording(scene.report.recording, wiring.sample_rate))
     return lines
+
+
+def _heard(heard: Heard) -> Text:
+    names = [f"{name} ({100 * presence:.0f} %)" for name, presence in heard]
+    return Text.assemble(("hears ", "dim"), ", ".join(names) or ("nothing it is sure of", "dim"))
 
 
 def _devices(wiring: Wiring) -> str:

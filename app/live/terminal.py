@@ -139,7 +139,11 @@ class TerminalView:
     def _begin_words(self) -> None:
         words = self._asking.words
         number = self._desk.selected % len(words)  # the rest has none: the first sound
-        self._prompt = Prompt(number, words[number], self._asking.offers)
+        self._prompt = Prompt(number, words[number], self._offer)
+
+    def _offer(self, typed: str) -> list[str]:
+        heard = self._report.heard if self._report is not None else None
+        return self._asking.offers(typed, heard or ())
 
     def _type(self, prompt: Prompt, key: str) -> None:
         if key == "escape" or (key == "enter" and not prompt.text.strip()):

@@ -13,6 +13,7 @@ from typing import Literal
 
 from ...runtime.errors import SoloistError
 from ..counters import Counters
+from ..listening import Heard
 from .budget import LatencyBudget
 from .jack_graph import JackWiring
 from .levels import Levels
@@ -41,6 +42,7 @@ class Report:
 
     `wiring`, `latency`, `meters`, `counters` and `levels` are there once it runs. `error` is what
     ended it, if `stage` is "failed"; `fault` what a callback of ours met, if any did, as text.
+    `heard` is what the bundle's listener takes the input to hold, None where none listens.
     `recording` where one was asked for. `memory_locked`: none of it can be swapped out. `realtime`:
     the audio thread is known to go before ordinary ones (Linux). `kept_awake`: processors do not
     sleep between blocks. `computed_s`: how many seconds it has computed, told while it is starting;
@@ -55,6 +57,7 @@ class Report:
     meters: Meters | None = None
     counters: Counters | None = None
     levels: Levels | None = None
+    heard: Heard | None = None
     error: SoloistError | None = None
     fault: str = ""
     recording: Recorded | None = None

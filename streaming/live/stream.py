@@ -213,6 +213,7 @@ class LiveStream:
             self.read_meters(),
             self.counters,
             self.levels.read(),
+            heard=self.processor.heard,
             realtime=self._realtime,
             fault=f"{type(self.fault).__name__}: {self.fault}" if self.fault else "",
             jack=self._wiring(),

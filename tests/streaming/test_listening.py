@@ -131,6 +131,34 @@ def test_each_hop_is_asked_for_what_was_heard_before_the_budget(bundle: Bundle) 
         at = expected.get(number, at)
         np.testing.assert_allclose(conditioning, at, rtol=1e-4, atol=1e-5)
     assert np.abs(at - words).max() > 0.05
+    assert presence is not None
+    by_presence = sorted(zip(-presence.mean, listener.hearing.classes, strict=True))
+    expected_names = [(name, -mean) for mean, name in by_presence[:3] if -mean >= 0.2]
+    assert len(expected_names) > 0
+    names, present = zip(*beside.heard, strict=True)
+    assert names == tuple(name for name, _ in expected_names)
+    np.testing.assert_allclose(present, [mean for _, mean in expected_names], rtol=1e-4)
+    beside.reset()
+    assert beside.heard == ()
+
+
+def test_people_are_told_likely_classes_in_words(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Presences are odds of 1/9, 1/3, 1, 3, 9, ... to 1."""
+    odds = np.log(3.0) * np.arange(-2, len(bundle.class_conditioning) - 2)
+    monkeypatch.setattr(Listener, "__call__", lambda *_: odds.astype(np.float32))
+    processor = Processor(bundle)
+    told = [processor.heard]
+    processor.prepare(RATE, 4096, 1)
+    told.append(processor.heard)
+    audio = noise(64)
+    processor.process(audio, np.empty_like(audio))
+    told.append(processor.heard)
+    processor.release()
+    told.append(Processor(bundle, listens=False).heard)
+    assert [told[0], told[1], told[3]] == [None, (), None]
+    assert [name for name, _ in told[2] or ()] == ["water", "siren", "bird"]
 
 
 def test_a_listener_changes_the_sound_and_can_be_left_out(bundle: Bundle, toy_bundle: Toys) -> None:

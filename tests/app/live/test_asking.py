@@ -61,6 +61,15 @@ def test_words_that_cannot_be_asked_for(asking: tuple[Asking, Sent], words: str)
     assert (it.words, it.conditioning, sent) == (["dog", "rain"], None, [])
 
 
+def test_what_may_be_meant(asking: tuple[Asking, Sent]) -> None:
+    """What is heard, until something is typed."""
+    it, _ = asking
+    heard = (("siren", 0.9), ("rain", 0.5), ("hand drum", 0.3))
+    assert it.offers("", heard) == ["siren", "hand drum"]
+    assert it.offers("si", heard) == ["siren"]
+    assert it.offers("", ()) == []
+
+
 def test_a_line_is_typed() -> None:
     known = ["rain", "rain on a roof"]
 

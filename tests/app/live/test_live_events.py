@@ -85,6 +85,13 @@ def test_figures(view: EventLines, capsys: pytest.CaptureFixture[str]) -> None:
     assert event["levels"]["output"] == event["levels"]["stems"][1] == silent
     assert event["levels"]["rest"] == event["levels"]["stems"][0]
     assert event["hops"]["late"] == 2
+    assert event["heard"] is None
+    view.show(report(heard=(("rain", 0.5), ("dog", 0.25))))
+    (event,) = told(capsys)
+    assert event["heard"] == [
+        {"sound": "rain", "presence": 0.5},
+        {"sound": "dog", "presence": 0.25},
+    ]
 
 
 def test_a_peak_between_figures_is_in_the_next(

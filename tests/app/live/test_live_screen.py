@@ -174,6 +174,17 @@ def test_the_load_and_what_went_wrong() -> None:
         assert line_of(text, name).endswith(f" {value}")
 
 
+def test_what_is_heard() -> None:
+    heard = (("acoustic guitar", 0.841), ("rain", 0.2))
+    text = drawn(replace(SCENE, report=replace(REPORT, heard=heard)))
+    assert text[3] == "hears acoustic guitar (84 %), rain (20 %)"
+    text = drawn(replace(SCENE, report=replace(REPORT, heard=())))
+    assert text[3] == "hears nothing it is sure of"
+    lost = drawn(replace(SCENE, report=replace(REPORT, heard=heard), lost=True))
+    for lines in (lost, drawn(SCENE)):
+        assert not any("hears" in line for line in lines)
+
+
 def test_a_recording() -> None:
     recorded = Recorded("takes/now", 96_000 * 40, 480)
     text = drawn(replace(SCENE, report=replace(REPORT, recording=recorded)))
