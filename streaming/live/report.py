@@ -7,6 +7,7 @@ import os
 import pickle
 import struct
 import tempfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -73,20 +74,23 @@ class Report:
 class Page:
     """One report in memory that two processes share: one writes, the other reads, neither waits.
 
-    A number before the report is odd while it is being written and another one afterwards, so a
-    reader can tell whether what it copied is whole. Reports are pickled, which is safe for what our
-    own process wrote into a file that only its user may open.
+    A checksum before the report tells a reader whether what it copied is whole; where it is not,
+    for long, since the writer was put aside or ended in the middle of it, the report read last
+    stands. Reports are pickled, which is safe for what our own process wrote into a file that only
+    its user may open.
 
     `Page.create` makes one; the other process opens its `path`.
     """
 
-    _SIZE = 1 << 16
-    _HEAD = struct.Struct("=QI")  # number, length
+    _SIZE = 1 << 20
+    _HEAD = struct.Struct("=QII")  # number of the report, its length and checksum
+    _LOOKS = 100
 
     def __init__(self, path: Path) -> None:
         self.path = path
         with path.open("r+b") as file:
             self._memory = mmap.mmap(file.fileno(), self._SIZE)
+        self._last = Report("starting")
 
     @classmethod
     def create(cls) -> Page:
@@ -99,32 +103,28 @@ class Page:
     @property
     def number(self) -> int:
         """Another one after each `write`: a sign of life."""
-        return self._head()[0]
+        return int(self._HEAD.unpack_from(self._memory, 0)[0])
 
     def write(self, report: Report) -> None:
         """Replace the report. The writer only."""
-        text = pickle.dumps(report)
-        number, _ = self._head()
-        self._HEAD.pack_into(self._memory, 0, number + 1, 0)
-        self._memory[self._HEAD.size : self._HEAD.size + len(text)] = text
-        self._HEAD.pack_into(self._memory, 0, number + 2, len(text))
+        text, start = pickle.dumps(report), self._HEAD.size
+        self._memory[start : start + len(text)] = text
+        self._HEAD.pack_into(self._memory, 0, self.number + 1, len(text), zlib.crc32(text))
 
     def read(self) -> Report:
-        """The latest report, "starting" before there is any. The reader only."""
-        while True:
-            number, length = self._head()
-            text = self._memory[self._HEAD.size : self._HEAD.size + length]
-            if number % 2 == 0 and self._head()[0] == number:
+        """The latest report that was found whole, "starting" before any. The reader only."""
+        start = self._HEAD.size
+        for _ in range(self._LOOKS):
+            _, length, checksum = self._HEAD.unpack_from(self._memory, 0)
+            text = self._memory[start : start + length]
+            if text and zlib.crc32(text) == checksum:
+                report = pickle.loads(text)
+                assert isinstance(report, Report)
+                self._last = report
                 break
-        report = pickle.loads(text) if text else Report("starting")
-        assert isinstance(report, Report)
-        return report
+        return self._last
 
     def remove(self) -> None:
         """Close the page and delete its file."""
         self._memory.close()
         self.path.unlink(missing_ok=True)
-
-    def _head(self) -> tuple[int, int]:
-        number, length = self._HEAD.unpack_from(self._memory, 0)
-        return int(number), int(length)

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -291,3 +292,48 @@ def test_a_page_shows_whole_reports_only() -> None:
     page.remove()
     assert not page.path.exists()
     assert len(set(numbers)) > 10
+
+
+def test_a_page_never_goes_back_to_the_start() -> None:
+    """Writer and reader as fast as they can: what lies between two reports is none."""
+    page = Page.create()
+    reader = Page(page.path)
+    page.write(Report("running"))
+    ended = threading.Event()
+
+    def write() -> None:
+        while not ended.is_set():
+            page.write(Report("running"))
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    stages = {reader.read().stage for _ in range(30_000)}
+    ended.set()
+    writer.join()
+    assert stages == {"running"}
+    page.remove()
+
+
+@pytest.mark.parametrize("at", [3, 9, 13, 40], ids=["number", "length", "checksum", "report"])
+def test_a_writer_that_ended_in_the_middle(at: int) -> None:
+    """What was whole last stands, and the next writer's report is read."""
+    page = Page.create()
+    reader = Page(page.path)
+    page.write(Report("running", fault="before"))
+    assert reader.read().fault == "before"
+    with page.path.open("r+b") as file:
+        file.seek(at)
+        file.write(b"\x7f")
+    assert reader.read().fault == "before"
+    Page(page.path).write(Report("running", fault="after"))
+    assert reader.read().fault == "after"
+    page.remove()
+
+
+def test_a_report_that_is_too_long_leaves_the_page_as_it_was() -> None:
+    page = Page.create()
+    page.write(Report("running", fault="before"))
+    with pytest.raises((IndexError, ValueError)):
+        page.write(Report("running", fault="x" * (1 << 21)))
+    assert page.read().fault == "before"
+    page.remove()
