@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 from ..runtime.session import Trouble
 
 Spectrum = NDArray[np.complex64]
+Floats = NDArray[np.float32]
 
 # A stem may be so much louder than the input it was taken from. Masks seldom amplify at all.
 LOUDEST_DB = 12.0
-_RATIO = 10 ** (LOUDEST_DB / 10)
+_RATIO: float = 10 ** (LOUDEST_DB / 10)
 # Below this level of a full-scale sine any stem passes: ratios to nothing say nothing.
 FLOOR_DB = -60.0
 # How long the last good masks stand in, and how long they then take to fade.
@@ -63,7 +64,7 @@ class Guard:
         """What is wrong with the stems, if anything; good ones are remembered."""
         # A NaN or an infinity among the numbers makes the sum of squares one, too.
         for mixture, stems in zip(self._mixture_rows, self._stem_rows, strict=True):
-            allowed = _RATIO * float(np.dot(mixture, mixture)) + self._floor
+            allowed = self._allowed(mixture)
             for stem in stems:
                 energy = float(np.dot(stem, stem))
                 if not energy <= allowed:
@@ -77,7 +78,8 @@ class Guard:
         """Overwrite the stems by what the last good masks make of the mixture.
 
         Masks that are too old fade, and the mixture goes to the stem of number `refuge`, or to none
-        where there is no such stem: then all of it is residual.
+        where there is no such stem: then all of it is residual. A mask that was found in next to
+        nothing may amplify by any amount: what it makes is held to what `inspect` allows.
         """
         if self._none_yet:
             self._age = self._gone
@@ -85,16 +87,33 @@ class Guard:
             self.find_masks(self._masks)
         self._age = min(self._age + 1, self._gone)
         level = min(1.0, (self._gone - self._age) / self._fade)
+        self._multiply(level)
         # Row by row: numpy multiplies arrays of other shapes by way of buffers that it allocates.
-        for mixture, masks, stems, share in zip(
-            self._mixture, self._masks, self._stems, self._power, strict=True
-        ):
-            for mask, stem in zip(masks, stems, strict=True):
-                np.multiply(mask, mixture, out=stem)
-                np.multiply(stem, level, out=stem)
+        for mixture, stems, share in zip(self._mixture, self._stems, self._power, strict=True):
             if level < 1.0 and refuge < len(stems):
                 np.multiply(mixture, 1.0 - level, out=share)
                 np.add(stems[refuge], share, out=stems[refuge])
+
+    def _multiply(self, level: float) -> None:
+        """Make the stems of the mixture by the masks, times `level`."""
+        for mixture, masks, stems, mixture_row, stem_rows in zip(
+            self._mixture,
+            self._masks,
+            self._stems,
+            self._mixture_rows,
+            self._stem_rows,
+            strict=True,
+        ):
+            allowed = self._allowed(mixture_row)
+            for mask, stem, row in zip(masks, stems, stem_rows, strict=True):
+                np.multiply(mask, mixture, out=stem)
+                energy = float(np.dot(row, row))
+                over = energy / allowed if energy > allowed else 1.0
+                np.multiply(stem, level / math.sqrt(over), out=stem)
+
+    def _allowed(self, mixture: Floats) -> float:
+        """The most energy that a stem may have, of the mixture's numbers in a row."""
+        return _RATIO * float(np.dot(mixture, mixture)) + self._floor
 
     def find_masks(self, out: Spectrum) -> None:
         """The masks of the stems that were good last, (channels, queries, bins). Once for each."""

@@ -87,6 +87,8 @@ class Processor:
         trailing: bool = False,
         listens: bool = True,
     ) -> None:
+        if threads < 1:
+            raise ValueError(f"found threads {threads}, expected 1 or more")
         _check_choice("budget", budget, get_args(Budget))
         _check_choice("mode", mode, get_args(Mode))
         _check_choice("outputs", outputs, get_args(Outputs))

@@ -79,13 +79,13 @@ class Separator:
     def __call__(self, audio: Audio, rate: int) -> Samples:
         """Separate a recording: as long as it was, aligned with it to the sample."""
         samples = _frames(audio)
-        separated = separate_array(self._for_recordings("mix"), samples, rate)
+        separated = separate_array(self._for_recordings("mix"), samples, _hertz(rate))
         return separated.reshape(audio.shape)
 
     def stems(self, audio: Audio, rate: int) -> dict[str, Samples]:
         """Each sound of a recording by its query, and the "residual"; they sum to the recording."""
         samples = _frames(audio)
-        separated = separate_array(self._for_recordings("stems"), samples, rate)
+        separated = separate_array(self._for_recordings("stems"), samples, _hertz(rate))
         names = (*self.queries, RESIDUAL)
         return {n: s.reshape(audio.shape) for n, s in zip(names, separated, strict=True)}
 
@@ -108,7 +108,7 @@ class Separator:
         key = (rate, block)
         if key not in self._latencies:
             processor = self.processor()
-            processor.prepare(int(rate), block or 1, 1, block=block)
+            processor.prepare(_hertz(rate), block or 1, 1, block=block)
             self._latencies[key] = processor.latency
             processor.release()
         return self._latencies[key]
@@ -168,21 +168,36 @@ def _play(
     processor: Processor, blocks: Iterable[Audio], rate: int, block: int | None, tail: bool
 ) -> Iterator[Samples]:
     shape: tuple[int, ...] = ()
-    for audio in blocks:
-        given = _frames(audio)
-        if not shape:
-            processor.prepare(rate, block or max(1, len(given)), given.shape[1], block=block)
-        shape = audio.shape
-        yield _process(processor, given).reshape(shape)
-    if tail and shape:
-        rest = np.zeros((processor.latency_samples, *shape[1:]), np.float32)
-        yield _process(processor, _frames(rest)).reshape(rest.shape)
+    hertz = _hertz(rate)
+    try:
+        for audio in blocks:
+            given = _frames(audio)
+            if not shape:
+                processor.prepare(hertz, block or max(1, len(given)), given.shape[1], block=block)
+            shape = audio.shape
+            yield _process(processor, given).reshape(shape)
+        if tail and shape:
+            late = processor.latency_samples
+            # Blocks of the size that was promised, or the queue would run short.
+            size = block or late
+            rest = _frames(np.zeros((size, *shape[1:]), np.float32))
+            end = [_process(processor, rest) for _ in range(-(-late // size))]
+            yield np.concatenate(end)[:late].reshape(late, *shape[1:])
+    finally:
+        processor.release()
 
 
 def _process(processor: Processor, audio: Samples) -> Samples:
     out = np.empty(audio.shape, np.float32)
     processor.process(audio, out)
     return out
+
+
+def _hertz(rate: float) -> int:
+    """A rate of any type of number; `ValueError` for one that is no whole number from 1 on."""
+    if not rate >= 1 or rate != int(rate):
+        raise ValueError(f"found a rate of {rate}, expected whole Hertz")
+    return int(rate)
 
 
 def _words(*given: str | Sequence[str]) -> tuple[str, ...]:

@@ -107,7 +107,6 @@ class LiveStream:
         self.sample_rate = route.sample_rate
         self.board = MeterBoard(self.sample_rate)
         self.levels = LevelMeter(self.sample_rate, processor.queries, self.input_channels)
-        processor.add_tap(self.levels.put_stems)
         self.fault: Exception | None = None  # the first one a callback met
         self.processor = processor
         self._wait = wait
@@ -151,6 +150,7 @@ class LiveStream:
     def start(self) -> None:
         """Prepares and warms up the processor, opens the devices, waits for the first block.
         Once in a stream's life; `stop` belongs after it even when it raised."""
+        self.processor.add_tap(self.levels.put_stems)
         try:
             self.processor.prepare(
                 self.sample_rate,
@@ -235,6 +235,7 @@ class LiveStream:
         self._stream = None
         if self._worker is not None:
             self._worker.close()
+        self.processor.remove_tap(self.levels.put_stems)
         self._quiet.end()
         return not closer.is_alive()
 
@@ -277,7 +278,7 @@ class LiveStream:
         try:
             if status:
                 board.xruns += 1
-            if frames != self._learned:
+            if frames > self._learned or (frames != self._learned and not self._varies):
                 self._learn(frames)
             self._process(indata, outdata)
             self.levels.put_devices(indata, outdata)
@@ -298,15 +299,17 @@ class LiveStream:
     def _learn(self, frames: int) -> None:
         # The first block arms the processor for exactly this size, the least delay. A driver that
         # then comes with another size has sizes that vary: from there on the worst case is armed.
-        if not self._varies:
-            self._realtime = take_realtime()
-            self._varies = self._learned > 0 and self._route.sizes_vary
+        if self._varies:  # and this is the largest so far: the worker sees to that itself
             self._learned = frames
-            block = None if self._varies else frames
-            if self._worker is None:
-                self.processor.set_block(block)
-            else:
-                self._worker.arm(block, frames)
+            return
+        self._realtime = take_realtime()
+        self._varies = self._learned > 0 and self._route.sizes_vary
+        self._learned = max(self._learned, frames) if self._varies else frames
+        block = None if self._varies else frames
+        if self._worker is None:
+            self.processor.set_block(block)
+        else:
+            self._worker.arm(block, self._learned)
 
     def _process(self, indata: Audio, outdata: Audio) -> None:
         player = self._worker or self.processor

@@ -83,8 +83,10 @@ class Worker:
         # The audio thread's: the stream, where it starts, frames handed in of this and all before.
         self._epoch = self._start = self._written = 0
         self._arm_for: int | None = None
-        self._last = np.zeros(channels, np.float32)
-        self._silent = False
+        # Where sound broke off, where the block before ended, and how far the fades have come.
+        self._last, self._end = np.zeros((2, channels), np.float32)
+        self._fallen = self._risen = _FADE
+        self._fading = np.zeros((_FADE, channels), np.float32)
         self.delay = 0
         # The thread's: up to where it has made frames, and how long that took.
         self._made = 0
@@ -143,20 +145,31 @@ class Worker:
         self._smooth(out, lead, ready)
 
     def _smooth(self, out: Samples, lead: int, ready: int) -> None:
-        """Let what breaks off at `ready` fade out, and what comes after that fade in."""
-        if ready > lead:
-            if self._silent:
-                count = min(_FADE, ready - lead)
-                out[lead : lead + count] *= self._rising[:count]
-                self._silent = False
-            self._last[:] = out[ready - 1]
-        if ready < len(out):
+        """Let what breaks off at `ready` fade out, and what comes after that fade in.
+
+        Fades go on in the next block, and where the one is not done yet both are heard.
+        """
+        sound, missing = out[lead:ready], out[ready:]
+        count = min(_FADE - self._risen, len(sound))
+        sound[:count] *= self._rising[self._risen : self._risen + count]
+        self._risen += count
+        self._fall(sound)
+        if len(missing):
             self._counters.dropped += 1
-            count = min(_FADE, len(out) - ready)
-            np.multiply(self._falling[:count], self._last, out=out[ready : ready + count])
-            out[ready + count :] = 0.0
-            self._last.fill(0.0)
-            self._silent = True
+            if self._risen:
+                np.copyto(self._last, out[ready - 1] if ready else self._end)
+                self._fallen = self._risen = 0
+            missing.fill(0.0)
+            self._fall(missing)
+        np.copyto(self._end, out[-1])
+
+    def _fall(self, part: Samples) -> None:
+        """Add what is left of the fade out."""
+        count = min(_FADE - self._fallen, len(part))
+        fading = self._fading[:count]
+        np.multiply(self._falling[self._fallen : self._fallen + count], self._last, out=fading)
+        part[:count] += fading
+        self._fallen += count
 
     def _work(self) -> None:
         take_realtime()

@@ -223,6 +223,32 @@ def test_quiet_stems_of_nothing_are_no_fault(make_spec: MakeSpec, play: Play) ->
     assert processor.counters.faults == 0
 
 
+@pytest.mark.parametrize("quiet", [0.0, 1e-6, 1e-5])
+def test_masks_of_next_to_nothing_are_held_no_louder_than_12_db(
+    make_spec: MakeSpec, play: Play, quiet: float
+) -> None:
+    """A network with a noise floor of its own fails as a loud sound begins."""
+    random = np.random.default_rng(0)
+
+    class Floor(PassThroughSession):
+        fails = False
+
+        def step(self) -> None:
+            super().step()
+            self.stems += 2e-3 * random.standard_normal(self.stems.shape).astype(np.float32)
+            if self.fails:
+                raise RuntimeError
+
+    session = Floor(make_spec())
+    processor = Processor(session)
+    processor.prepare(RATE, HOP, 1, block=HOP)
+    before = quiet * random.standard_normal((100 * HOP, 1)).astype(np.float32)
+    play(processor, before, [HOP])
+    session.fails = True
+    sine = 0.5 * np.sin(2 * np.pi * 440 / RATE * np.arange(20 * HOP, dtype=np.float32))[:, None]
+    assert np.abs(play(processor, sine, [HOP])).max() <= 0.5 * 10 ** (12 / 20) * 1.5
+
+
 def test_nothing_is_printed_or_raised_by_overflow(
     ready: Ready, make_spec: MakeSpec, play: Play
 ) -> None:

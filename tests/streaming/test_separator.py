@@ -1,5 +1,6 @@
 """The separator does what the parts below it do, for audio of every form, or says why not."""
 
+import gc
 from collections.abc import Callable, Iterator
 from typing import Any, get_args
 
@@ -119,6 +120,49 @@ def test_a_stream_at_another_rate(bundle: Bundle, rate: int) -> None:
     late = Separator("piano", model=bundle).latency(rate)
     assert late.sample_rate == rate and len(heard[0]) == len(audio) + late.total
     np.testing.assert_allclose((heard[0] + heard[2])[late.total :], audio, atol=1e-6)
+
+
+@pytest.mark.parametrize(("rate", "block"), [(16_000, 64), (32_000, 128), (96_000, 256), (RATE, 1)])
+def test_the_end_of_the_sound_is_whole(bundle: Bundle, rate: int, block: int) -> None:
+    """As if silence had followed in blocks of the size that was promised."""
+    separator = Separator("piano", model=bundle)
+    late = separator.latency(rate, block).total
+    pieces = np.split(noise(40 * block)[:, 0], 40)
+    found = np.concatenate(list(separator.blocks(pieces, rate, block=block, tail=True)))
+    silence = [np.zeros(block, np.float32)] * (1 + late // block)
+    longer = np.concatenate(list(separator.blocks([*pieces, *silence], rate, block=block)))
+    np.testing.assert_array_equal(found, longer[: len(found)])
+    assert len(found) == 40 * block + late and found[-late // 4 :].any()
+
+
+def test_a_stream_that_ended_leaves_no_session(bundle: Bundle) -> None:
+    """Also one that was given up, and without the help of the garbage collector."""
+    separator = Separator("piano", model=bundle)
+    gc.disable()
+    try:
+        for whole in (True, False):
+            stream: Any = separator.blocks([noise(256)] * 3, RATE)
+            next(stream)
+            (processor,) = [one for one in separator._made if one._chain is not None]
+            list(stream) if whole else stream.close()
+            assert processor._chain is None
+            del processor
+    finally:
+        gc.enable()
+
+
+def test_a_rate_is_a_whole_number_of_any_type(bundle: Bundle) -> None:
+    separator, audio = Separator("piano", model=bundle), noise(512)
+    rates: tuple[Any, ...] = (44_100, 44_100.0, np.int64(44_100))
+    found = [np.concatenate(list(separator.blocks([audio], rate))) for rate in rates]
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[0], found[2])
+    wrong: tuple[Any, ...] = (44_100.5, 0, float("nan"))
+    for rate in wrong:
+        with pytest.raises(ValueError, match=r"a rate of .*, expected whole Hertz"):
+            separator(audio, rate)
+        with pytest.raises(ValueError, match=r"a rate of .*, expected whole Hertz"):
+            next(separator.blocks([audio], rate))
 
 
 def test_a_promised_block_size_is_less_late(bundle: Bundle) -> None:

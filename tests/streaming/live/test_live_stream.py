@@ -162,6 +162,29 @@ def test_varying_blocks_get_the_worst_case_once(open_stream: OpenStream) -> None
     np.testing.assert_allclose(heard[2 * HOP - 1 :], audio[: 1 - 2 * HOP], atol=1e-6)
 
 
+@pytest.mark.parametrize("schedule", ["inline", "worker"])
+def test_the_largest_of_varying_blocks_is_told(open_stream: OpenStream, schedule: str) -> None:
+    stream = open_stream(schedule=schedule)
+    for frames in (128, 1024, 512):
+        stream._stream.block(noise(frames))
+    parts = dict(stream.latency.whole.parts)
+    assert parts["block collected"] == 1024
+    assert parts.get("worker") == (1024 if schedule == "worker" else None)
+
+
+def test_a_processor_may_play_in_another_stream(sounddevice: object, toy_bundle: Any) -> None:
+    """What one stream measured with is taken off it, so that the next may have other channels."""
+    processor = Processor(toy_bundle(hop=HOP).bundle)
+    for channels in (1, 2):
+        stream = LiveStream(processor, channels=channels, wait=True)
+        stream.start()
+        stream._stream.block(noise(64, channels))
+        assert stream.fault is None
+        assert len(processor._taps) == 1
+        stream.stop()
+        assert not processor._taps
+
+
 def test_mono_microphone_is_heard_on_both_sides(open_stream: OpenStream) -> None:
     stream = open_stream(width=1, input_device="headset", output_device="headset")
     assert (stream.input_channels, stream.output_channels) == (1, 2)

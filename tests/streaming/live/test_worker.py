@@ -139,11 +139,35 @@ def test_late_blocks_are_dropped_and_the_delay_stays(open_worker: OpenWorker, ga
     np.testing.assert_allclose(out[before], expected[before], atol=1e-6)
     np.testing.assert_allclose(out[after], expected[after], atol=1e-6)
     # In between the sound fades from its last sample to silence, and in again.
-    faded = np.linspace(1.0, 0.0, 64, dtype=np.float32)[:BLOCK, None] * out[21 * BLOCK - 1]
-    np.testing.assert_allclose(out[21 * BLOCK : 22 * BLOCK], faded, atol=1e-6)
-    assert not out[22 * BLOCK : 25 * BLOCK].any()
-    risen = expected[25 * BLOCK :][:BLOCK] * np.linspace(0.0, 1.0, 64)[:BLOCK, None]
-    np.testing.assert_allclose(out[25 * BLOCK :][:BLOCK], risen, atol=1e-6)
+    faded = np.linspace(1.0, 0.0, 64, dtype=np.float32)[:, None] * out[21 * BLOCK - 1]
+    np.testing.assert_allclose(out[21 * BLOCK :][:64], faded, atol=1e-6)
+    assert not out[21 * BLOCK + 64 : 25 * BLOCK].any()
+    risen = expected[25 * BLOCK :][:64] * np.linspace(0.0, 1.0, 64)[:, None]
+    np.testing.assert_allclose(out[25 * BLOCK :][:64], risen, atol=1e-6)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(1, 80), st.floats(0.0, 1.0)), min_size=1, max_size=40),
+    st.integers(1, 2),
+)
+def test_nothing_clicks_whatever_is_missing(
+    toy_bundle: Make, blocks: list[tuple[int, float]], channels: int
+) -> None:
+    """A constant, of whose blocks only a first part is there: no step is larger than two fades'."""
+    processor = Processor(PassThroughSession(toy_bundle(hop=HOP).spec, channels=channels))
+    processor.prepare(RATE, 80, channels)
+    worker = Worker(processor, channels, 80, RATE, lambda _: None)
+    parts = [np.ones((100, channels), np.float32)]
+    for frames, there in blocks:
+        out = np.ones((frames, channels), np.float32)
+        worker._smooth(out, 0, round(there * frames))
+        parts.append(out)
+    assert worker.close()
+    heard = np.concatenate(parts[1:])
+    assert np.abs(np.diff(heard, axis=0)).max(initial=0.0) <= 2 / 63 + 1e-6
+    assert heard.min() >= 0.0
+    assert heard.max() <= 1.0 + 1e-6
 
 
 def test_the_oldest_of_a_longer_backlog_is_left_out(open_worker: OpenWorker, gate: Gate) -> None:
