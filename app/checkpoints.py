@@ -29,7 +29,8 @@ def extra(name: str, command: str) -> Iterator[None]:
 def check_checkpoint(checkpoint: Path) -> None:
     """Raise `SoloistError` where there is no such file."""
     try:
-        found = "" if checkpoint.is_file() else "no such file"
+        is_folder = checkpoint.is_dir()
+        found = "" if checkpoint.is_file() else "a folder" if is_folder else "no such file"
     except OSError as error:  # such as a name that is too long
         found = error.strerror or str(error)
     if found:

@@ -6,6 +6,8 @@ lost while running, 130 Ctrl-C. Whatever goes wrong is one line on stderr, `solo
 
 from __future__ import annotations
 
+import errno
+import io
 import signal
 import sys
 import traceback
@@ -18,6 +20,8 @@ INTERRUPTED = 130
 
 def main() -> None:
     """Entry point of the console script and of ``python -m soloist``."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # words that its encoding does not have
     sys.exit(run(sys.argv[1:]))
 
 
@@ -35,6 +39,8 @@ def run(arguments: Sequence[str]) -> int:
     except MemoryError:
         return _fail("out of memory; take a shorter recording or fewer sounds at once", 2)
     except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC and not error.filename:
+            return _fail("cannot write the answer: no space left where it goes", 2)
         if debug:
             traceback.print_exc()
             return 1
@@ -59,6 +65,7 @@ def _run(arguments: Sequence[str]) -> int:
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "soloist"
         return _fail(f"{error.format_message()} ({command} --help says more)", error.exit_code)
+    sys.stdout.flush()  # a full disk is told here, and not after the exit
     # What a command returned or `typer.Exit` carried; most commands return nothing.
     return code if isinstance(code, int) else 0
 

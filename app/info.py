@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from ..runtime.bundle import Bundle
+from ..runtime.errors import SoloistError
 from ..runtime.listener import Listener
 from ..runtime.network import MaskNetwork
 from ..runtime.session import Session
@@ -30,6 +31,8 @@ def info(
     as_json: Json = False,
 ) -> None:
     """Show a model: what it separates, its latency, where it runs, how exact its export is."""
+    if file is not None and model not in (SHIPPED, file):
+        raise SoloistError(f"found two models, {file!r} and {model!r}; name one")
     bundle = Bundle.open(file or model)
     network = Session if bundle.spec.kind == "streaming" else MaskNetwork
     provider = network(bundle, device=device).provider

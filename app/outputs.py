@@ -26,6 +26,10 @@ def check_writable(path: Path) -> None:
         raise SoloistError(
             f"cannot write {str(path)!r}: {error.strerror}; choose another name"
         ) from error
+    if path.exists() and not os.access(path, os.W_OK):
+        raise SoloistError(
+            f"cannot write {str(path)!r}: it is write-protected; choose another name"
+        )
     if not os.access(path.parent, os.W_OK):
         raise SoloistError(
             f"cannot write {str(path)!r}: its folder is read-only or another user's; choose another"
@@ -56,7 +60,11 @@ def make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SoloistError(f"cannot make the folder {str(path)!r}: {error.strerror}") from error
-    check_writable(path / "picture.png")
+    if not os.access(path, os.W_OK):
+        raise SoloistError(
+            f"cannot write into the folder {str(path)!r}: it is read-only or another user's; "
+            "choose another"
+        )
 
 
 def write_text(path: Path, text: str) -> None:

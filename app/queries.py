@@ -9,7 +9,7 @@ import typer
 
 from ..runtime.bundle import Bundle
 from ..runtime.errors import QueryError
-from ..runtime.queries import TextEncoder, open_encoder
+from ..runtime.queries import TextEncoder, check_words, open_encoder
 from ..runtime.vocabulary import Vocabulary
 from ..separators.encoders import load_encoder
 from .console import emit_json, say
@@ -41,6 +41,8 @@ def queries(
     if not words:
         _list(vocabulary, as_json)
         return
+    for asked in words:
+        check_words([asked])
     encoder = None
     if any(vocabulary.find(asked) is None for asked in words):
         encoder = _encoder(vocabulary)

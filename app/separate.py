@@ -19,6 +19,7 @@ from ..streaming.processor import Processor
 from .console import progress_bar, say
 from .offline import mix_of, open_offline, stems_of
 from .options import (
+    PROMPTS,
     SHIPPED,
     Device,
     EncoderWeights,
@@ -78,7 +79,7 @@ def separate(
         ),
     ] = None,
     query_embedding: QueryEmbedding = None,
-    prompts: Prompts = "photo",
+    prompts: Prompts = PROMPTS[0],
     encoder_weights: EncoderWeights = None,
 ) -> None:
     """Separate a sound from a recording, by the code that plays live.
@@ -107,10 +108,10 @@ def separate(
         mix = [mix_of(stems, keep=keep, gain=each, rest=rest)] if single else list(stems)
         _write(targets, mix, recording)
         return
-    if threshold is not None or query_embedding or encoder_weights:
+    if threshold is not None or query_embedding or encoder_weights or prompts != PROMPTS[0]:
         raise SoloistError(
-            "--threshold, --query-embedding and --encoder-weights are for --offline; a bundle has "
-            "them from its export"
+            "--threshold, --query-embedding, --prompts and --encoder-weights are for --offline; a "
+            "bundle has them from its export"
         )
     bundle = Bundle.open(model)
     recording = read_audio(source)
@@ -153,9 +154,17 @@ def _targets(target: Path, words: Sequence[str], recording: Recording, several: 
 
 def _write(targets: Sequence[Path], outputs: Sequence[Samples], recording: Recording) -> None:
     files = dict(zip(targets, outputs, strict=True))
-    write_together(files, recording.sample_rate, subtype=recording.subtype)
+    clipped = write_together(files, recording.sample_rate, subtype=recording.subtype)
     for path in targets:
         say(f"written: {path}")
+    if not recording.whole:
+        say("soloist: the recording is cut short, its header promises more; all there is was used")
+    for path, samples in clipped.items():
+        if samples:
+            say(
+                f"soloist: {samples} samples of {path} were beyond full scale and are clipped; "
+                "take a lower --gain, or .wav for a float recording"
+            )
 
 
 def _refuse_live(**options: object) -> None:

@@ -118,15 +118,15 @@ def _digest(embedding: NDArray[np.float32]) -> str:
 
 
 def check_words(queries: Sequence[str], negatives: Sequence[str] = ()) -> None:
-    """Raise `QueryError` unless each query is words, and no two are the same ones.
+    """Raise `QueryError` unless each query has a letter or digit, and no two are the same words.
 
     There must be a query; negatives there need not be, and none may say what a query says.
     """
     asked = [*queries, *negatives]
-    if not queries or not all(words.strip() for words in asked):
+    keys = [normalised(words) for words in asked]
+    if not queries or not all(keys):
         raise QueryError(f"queries {asked} are not all words; name a sound for each")
     # The same sound asked for twice would get half of it each time: masks share what they claim.
-    keys = [normalised(words) for words in asked]
     for words, key in zip(asked, keys, strict=True):
         if keys.count(key) > 1:
             opposed = key in keys[: len(queries)] and key in keys[len(queries) :]

@@ -191,7 +191,10 @@ class Spec:
         is the budget for one run, else a whole advance. `BundleError` for what it cannot do.
         """
         if self.window_samples is None or self.emitted_frames is None:
-            raise BundleError(f"model {self.name!r} is {self.kind}, it has no windows to schedule")
+            raise BundleError(
+                f"model {self.name!r} is {self.kind}, it has no windows to schedule; leave advance "
+                "and lookahead out"
+            )
         baked, own = self.lookahead_frames or 0, self.advance_frames or 0
         wanted = own if advance is None else advance
         return Schedule(

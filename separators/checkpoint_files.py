@@ -56,8 +56,10 @@ def read_file(path: Path) -> Any:
                 f"{path} cannot be read without running code from it ({refused}), which Soloist "
                 "never does; save its state_dict alone, with torch.save"
             ) from error
-        reason = str(error).partition("\n")[0][:160]
-        raise ValueError(f"{path} is no checkpoint that torch can read ({reason})") from error
+        raise ValueError(
+            f"{path} is no checkpoint that torch can read, or a damaged one; give a file that "
+            "training wrote"
+        ) from error
 
 
 def _refused(fault: str) -> str:

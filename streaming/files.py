@@ -5,6 +5,7 @@ its destination, which at no moment holds half a file.
 """
 
 import os
+import re
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -37,6 +38,15 @@ _KEPT = ("PCM_", "FLOAT", "DOUBLE", "ALAC_", "ULAW", "ALAW", "VORBIS", "OPUS")
 # libsndfile takes the whole block on the stack for Vorbis and dies of long ones.
 _BLOCK = 1 << 16
 
+# What libsndfile notes of a chunk of samples that is longer than the file. Those who write to a
+# pipe cannot know the length, and put the largest number there is.
+_SHORT = re.compile(r"^data : (\d+) \(should be (\d+)\)$", re.MULTILINE)
+_UNKNOWN_LENGTH = 0x7FFF_0000
+_PADDING = 64  # bytes
+# These hold what is beyond full scale; all others clip it.
+_UNBOUNDED = ("FLOAT", "DOUBLE", "VORBIS", "OPUS", "MPEG_")
+_FULL_SCALE = 1.0 + 2.0**-15
+
 MAX_SAMPLES = 1 << 30
 """Frames times channels, at 48 kHz or more: 4 GiB, three hours in stereo. A header that says more
 lies, or the recording is better cut."""
@@ -48,13 +58,15 @@ RATES = range(1_000, 768_001)
 class Recording(NamedTuple):
     """What a file holds: `samples` float32 (frames, channels), full scale 1.0; rate in Hertz.
 
-    `format` and `subtype` are libsndfile's names, such as "FLAC" and "PCM_24".
+    `format` and `subtype` are libsndfile's names, such as "FLAC" and "PCM_24". `whole` is false
+    where the file ends before what its header promises.
     """
 
     samples: Samples
     sample_rate: int
     format: str
     subtype: str
+    whole: bool = True
 
 
 def read_audio(path: str | os.PathLike[str]) -> Recording:
@@ -73,9 +85,11 @@ def read_audio(path: str | os.PathLike[str]) -> Recording:
         if path.suffix.lower() == ".raw":  # soundfile would ask the caller what it is
             raise AudioFileError(f"cannot read {str(path)!r}: raw samples; use {_COMMON}")
         path.open("rb").close()  # says why not, where libsndfile says "system error"
+        if path.stat().st_size == 0:
+            raise AudioFileError(f"cannot read {str(path)!r}: it is empty; take another copy")
         with soundfile.SoundFile(path) as file:
-            samples = _samples(path, file)
-            recording = Recording(samples, file.samplerate, file.format, file.subtype)
+            samples, whole = _samples(path, file), _is_whole(file)
+            recording = Recording(samples, file.samplerate, file.format, file.subtype, whole)
     except (soundfile.SoundFileError, OSError) as error:
         raise AudioFileError(
             f"cannot read {str(path)!r}: {_reason(error)}; use an audio file such as {_COMMON}"
@@ -89,6 +103,17 @@ def read_audio(path: str | os.PathLike[str]) -> Recording:
             f"the first one is frame {bad[0]}; export the file again"
         )
     return recording
+
+
+def _is_whole(file: soundfile.SoundFile) -> bool:
+    """Whether a file has all the samples that its header promises.
+
+    libsndfile reads WAV as far as it goes, other formats it refuses by itself.
+    """
+    return not any(
+        int(found) + _PADDING < int(promised) < _UNKNOWN_LENGTH
+        for promised, found in _SHORT.findall(file.extra_info)
+    )
 
 
 def _samples(path: Path, file: soundfile.SoundFile) -> Samples:
@@ -129,28 +154,34 @@ def write_audio(
     sample_rate: int,
     *,
     subtype: str | None = None,
-) -> None:
+) -> int:
     """Write `samples` float32 (frames, channels) to `path` atomically, its format by its suffix.
 
     `subtype` is a wish, such as that of the file read: kept where the format has it and the length
-    stays the same, else the format's usual one. Integer subtypes clip at full scale. Folders are
-    not made. `AudioFileError` if it cannot be written; then nothing is there that was not before.
+    stays the same, else the format's usual one. Integer subtypes clip at full scale: how many
+    samples they did is returned. Folders are not made. `AudioFileError` if it cannot be written;
+    then nothing is there that was not before.
     """
-    write_together({Path(path): samples}, sample_rate, subtype=subtype)
+    return write_together({Path(path): samples}, sample_rate, subtype=subtype)[Path(path)]
 
 
 def write_together(
     recordings: Mapping[Path, Samples], sample_rate: int, *, subtype: str | None = None
-) -> None:
+) -> dict[Path, int]:
     """`write_audio` for several recordings by path: all are written before the first is in place.
 
     So a full disk or a container that refuses one of them leaves none.
     """
+    clipped = {}
     with ExitStack() as stack:
         for path, samples in recordings.items():
             format_, usual = _format_of(path)
             part = stack.enter_context(replacing(path, AudioFileError))
-            _write(path, part, samples, sample_rate, format_, _subtype_for(format_, usual, subtype))
+            chosen = _subtype_for(format_, usual, subtype)
+            _write(path, part, samples, sample_rate, format_, chosen)
+            bounded = not chosen.startswith(_UNBOUNDED)
+            clipped[path] = bounded * int(np.count_nonzero(np.abs(samples) > _FULL_SCALE))
+    return clipped
 
 
 def _write(

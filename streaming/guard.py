@@ -44,7 +44,7 @@ class Guard:
         self._mixture_rows = [row.view(np.float32) for row in mixture]
         self._stem_rows = [[row.view(np.float32) for row in rows] for rows in stems]
         n_fft = 2 * (mixture.shape[-1] - 1)
-        self._floor = (n_fft / 4 * 10 ** (FLOOR_DB / 20)) ** 2
+        self._floor: float = (n_fft / 4 * 10 ** (FLOOR_DB / 20)) ** 2
         self._hold = round(hold_seconds / hop_seconds)
         self._fade = max(1, round(FADE_SECONDS / hop_seconds))
         self._gone = self._hold + self._fade

@@ -46,7 +46,9 @@ def separate_array(
             f"found audio of shape {audio.shape} at {sample_rate} Hz, expected (frames, channels)"
         )
     rate = processor.sample_rate
-    block = block_size or _BLOCK_HOPS * processor.spec.frames.hop
+    usual = _BLOCK_HOPS * processor.spec.frames.hop
+    # A block beyond the end of the recording would compute silence.
+    block = min(block_size or usual, max(usual, math.ceil(len(audio) * rate / sample_rate)))
     if sample_rate == rate:
         return _play(processor, audio, block, progress)
     counters = Counters()

@@ -44,9 +44,11 @@ class Parameter:
             raise ValueError(f"{self.id}: found {value!r}, expected a number")
         value = float(round(value)) if self.stepped and math.isfinite(value) else float(value)
         if not self.minimum <= value <= self.maximum:
+            silent = self._silent(self.minimum)
+            least = f"{self.minimum:.1f} dB" if silent else self.text(self.minimum)
             raise ValueError(
-                f"{self.id}: found {value:g}, expected {self.text(self.minimum)} to "
-                f"{self.text(self.maximum)}"
+                f"{self.id}: found {value:g}, expected {least} to {self.text(self.maximum)}"
+                f"{', or -inf dB' if silent else ''}"
             )
         return value
 

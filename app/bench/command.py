@@ -7,6 +7,7 @@ measures or draws is imported when it is called: every command loads this file, 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,12 +26,22 @@ from ..options import SHIPPED
 from ..outputs import check_writable, write_text
 from .view import show
 
+DAY_S = 86_400.0
+_OF_DEVICES = {"input_device", "output_device", "latency", "jack"}
 
-def numbers(text: str) -> list[int]:
-    """Numbers of at least 1 with commas between them."""
-    if not re.fullmatch(r"[1-9]\d*(,[1-9]\d*)*", text):
-        raise typer.BadParameter(f"found {text!r}, expected numbers such as 1,2,4")
-    return sorted({int(number) for number in text.split(",")})
+
+def numbers(most: int) -> Callable[[str], list[int]]:
+    """Reads numbers from 1 to `most` with commas between them."""
+
+    def read(text: str) -> list[int]:
+        if not re.fullmatch(r"[1-9]\d{0,9}(,[1-9]\d{0,9})*", text):
+            raise typer.BadParameter(f"found {text!r}, expected numbers such as 1,2,4")
+        found = sorted({int(number) for number in text.split(",")})
+        if found[-1] > most:
+            raise typer.BadParameter(f"found {found[-1]}, at most {most}")
+        return found
+
+    return read
 
 
 def names(text: str) -> list[str]:
@@ -48,12 +59,14 @@ def known_percentile(name: str | None) -> str | None:
     return name
 
 
-def _list(option: str, help: str, metavar: str = "N,...") -> Any:
-    parser = numbers if metavar == "N,..." else names
+def _list(option: str, help: str, most: int | None = None) -> Any:
+    """Of numbers up to `most`, or of names."""
+    metavar, parser = ("NAME,...", names) if most is None else ("N,...", numbers(most))
     return typer.Option(option, metavar=metavar, parser=parser, help=help)
 
 
 def bench(
+    context: typer.Context,
     models: Annotated[
         list[str] | None,
         typer.Argument(
@@ -61,21 +74,26 @@ def bench(
         ),
     ] = None,
     seconds: Annotated[
-        float, typer.Option("--seconds", min=0.1, help="Of each setting, at the pace of live play.")
+        float,
+        typer.Option(
+            "--seconds", min=0.1, max=DAY_S, help="Of each setting, at the pace of live play."
+        ),
     ] = 10.0,
-    block: Annotated[Any, _list("--block-size", "Frames of a block; else the model's hop.")] = None,
-    threads: Annotated[Any, _list("--threads", "Of the network, on the CPU.")] = "1",
+    block: Annotated[
+        Any, _list("--block-size", "Frames of a block; else the model's hop.", 1 << 16)
+    ] = None,
+    threads: Annotated[Any, _list("--threads", "Of the network, on the CPU.", 64)] = "1",
     device: Annotated[
-        Any, _list("--device", "cpu, cuda, cuda-graph, tensorrt, ..., or all.", "NAME,...")
+        Any, _list("--device", "cpu, cuda, cuda-graph, tensorrt, ..., or all.")
     ] = "auto",
     precision: Annotated[
-        Any, _list("--precision", "Of the weights: int8, fp32; else as they are.", "NAME,...")
+        Any, _list("--precision", "Of the weights: int8, fp32; else as they are.")
     ] = None,
-    queries: Annotated[Any, _list("--queries", "Sounds asked for at once.")] = None,
-    streams: Annotated[Any, _list("--streams", "Played in turn on one core.")] = "1",
-    channels: Annotated[Any, _list("--channels", "Of a stream, computed as one batch.")] = "1",
+    queries: Annotated[Any, _list("--queries", "Sounds asked for at once.", 1000)] = None,
+    streams: Annotated[Any, _list("--streams", "Played in turn on one core.", 1000)] = "1",
+    channels: Annotated[Any, _list("--channels", "Of a stream, computed as one batch.", 64)] = "1",
     advance: Annotated[
-        Any, _list("--advance", "Windowed models: frames from window to window.")
+        Any, _list("--advance", "Windowed models: frames from window to window.", 1 << 16)
     ] = None,
     fit: Annotated[
         str | None,
@@ -129,7 +147,10 @@ def bench(
     if compare:
         _compare([Path(name) for name in models or ()], json_file, html_file)
         return
+    _check_kind(context, round_trip)
     if round_trip:
+        if len(models or ()) > 1 or len(block or ()) > 1:
+            raise SoloistError("--loopback takes one model and one --block-size; name one each")
         from ...benchmarks.round_trip import own_ports
         from .loopback import loopback
 
@@ -166,6 +187,18 @@ def bench(
         say(f"written: {json_file}")
     if html_file:
         _write_page(html_file, [run])
+
+
+def _check_kind(context: typer.Context, round_trip: bool) -> None:
+    """Raise `SoloistError` for options of the other kind of measurement, which would be ignored."""
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    told = {name for name, source in sources.items() if source and source.name == "COMMANDLINE"}
+    told -= {"models", "round_trip", "block", "json_file"}  # of both
+    wrong = told - _OF_DEVICES if round_trip else told & _OF_DEVICES
+    options = [f"--{name.removesuffix('_file').replace('_', '-')}" for name in sorted(wrong)]
+    if options:
+        when = "not with" if round_trip else "only with"
+        raise SoloistError(f"{', '.join(options)}: {when} --loopback; leave out what is not meant")
 
 
 def _compare(files: list[Path], json_file: Path | None, html_file: Path | None) -> None:

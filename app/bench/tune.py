@@ -26,7 +26,7 @@ from ..live.preset_keys import KEYS
 from ..options import SHIPPED, Device, Json, Keep, Linked, Model, Queries, Unwanted
 from ..windows import Advance, Lookahead, in_frames
 from ..words import asked_of
-from .command import numbers
+from .command import DAY_S, numbers
 
 if TYPE_CHECKING:
     from ...benchmarks.tuning import Candidate
@@ -61,6 +61,7 @@ def tune(
         typer.Option(
             "--seconds",
             min=0.1,
+            max=DAY_S,
             help="How long a setting has to hold; longer where the share of misses takes longer to "
             "tell.",
         ),
@@ -79,7 +80,7 @@ def tune(
         typer.Option(
             "--server-blocks",
             metavar="N,...",
-            parser=numbers,
+            parser=numbers(8192),
             help="JACK: frames of a block to try, by giving them to the server, for all its "
             "clients; it keeps those that are found, else its own.",
         ),

@@ -48,7 +48,9 @@ def apply(context: typer.Context, name: str | None) -> str | None:
 def locate(name: str) -> Path:
     """The file meant by one word, which is in the user's folder, or by a path."""
     path = Path(name)
-    return path if path.suffix or len(path.parts) != 1 else folder() / f"{name}.toml"
+    # A path forgets the dot and the slash of ./name.
+    word = name == path.name and not path.suffix
+    return folder() / f"{name}.toml" if word else path
 
 
 def read(path: Path) -> dict[str, Any]:

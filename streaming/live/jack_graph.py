@@ -62,6 +62,9 @@ def jack_module() -> ModuleType | None:
         import jack
     except (ImportError, OSError):
         return None
+    # It prints what it tries in vain; what matters is an exception, and told once.
+    jack.set_error_function(lambda _: None)
+    jack.set_info_function(lambda _: None)
     module: ModuleType = jack
     return module
 

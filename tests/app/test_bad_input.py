@@ -82,10 +82,37 @@ def test_unknown_words_without_an_encoder(
     assert "'dogg'" in message and "dog" in message
 
 
-def test_empty_words(soloist: Run, toy: str, recording: Callable[..., Path]) -> None:
-    assert "name a sound" in refused(
-        soloist, "separate", recording(), "out.wav", "-m", toy, "-q", " "
-    )
+@pytest.mark.parametrize("words", [[" "], ["\U0001f415"], ["?", "!"], ["dog", "\U0001f3b8"]])
+def test_words_without_a_letter(
+    soloist: Run, toy: str, recording: Callable[..., Path], words: list[str]
+) -> None:
+    asked = [part for each in words for part in ("-q", each)]
+    line = ("separate", recording(), "out.wav", "-m", toy, *asked)
+    assert "are not all words; name a sound for each" in refused(soloist, *line)
+    assert "are not all words" in refused(soloist, "queries", "-m", toy, *words)
+
+
+def test_two_models(soloist: Run, toy: str) -> None:
+    assert "found two models, 'solo' and" in refused(soloist, "info", "solo", "-m", toy)
+    assert soloist("info", toy, "-m", toy).code == 0
+
+
+def test_options_of_the_other_way_to_separate(
+    soloist: Run, toy: str, recording: Callable[..., Path]
+) -> None:
+    line = ("separate", recording(), "out.wav", "-m", toy, "--prompts", "plain")
+    assert "--prompts and --encoder-weights are for --offline" in refused(soloist, *line)
+
+
+def test_a_full_disk_under_the_answer(
+    soloist: Run, toy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(text: str) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("sys.stdout.write", full)
+    message = soloist("info", toy).refusal
+    assert message == "cannot write the answer: no space left where it goes"
 
 
 def test_unknown_compute_device(soloist: Run, toy: str, recording: Callable[..., Path]) -> None:

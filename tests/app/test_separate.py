@@ -212,3 +212,39 @@ def test_refuses_what_is_no_level(soloist: Run, toy: str, recording: Make, level
     assert run.code == 2
     assert "expected" in run.err
     assert not source.with_name("o.wav").exists()
+
+
+def test_what_clips_is_told(soloist: Run, toy: str, recording: Make) -> None:
+    source = recording()
+    target = source.with_name("loud.wav")
+    loud = soloist("separate", source, target, "-m", toy, "--gain", "12", "--rest", "12")
+    assert loud.code == 0
+    clipped = int(np.count_nonzero(np.abs(4 * soundfile.read(source)[0]) > 1.0))
+    told = int(loud.err.partition("soloist: ")[2].split()[0])
+    assert 0 < told == pytest.approx(clipped, rel=0.02)
+    assert f"samples of {target} were beyond full scale and are clipped" in loud.err
+    quiet = soloist("separate", source, target, "-m", toy)
+    assert "clipped" not in quiet.err
+
+
+def test_a_recording_that_is_cut_short_is_told(soloist: Run, toy: str, recording: Make) -> None:
+    source = recording()
+    source.write_bytes(source.read_bytes()[: source.stat().st_size // 2])
+    target = source.with_name("kept.wav")
+    result = soloist("separate", source, target, "-m", toy)
+    assert result.code == 0
+    assert "the recording is cut short, its header promises more" in result.err
+    assert soundfile.info(target).frames == soundfile.info(source).frames
+
+
+def test_a_block_longer_than_the_recording_costs_nothing(
+    soloist: Run, toy: str, recording: Make
+) -> None:
+    """As much memory as there is would not hold it."""
+    source = recording()
+    results = []
+    for size in ("128", "1000000000000"):
+        target = source.with_name(f"{size}.wav")
+        assert soloist("separate", source, target, "-m", toy, "-b", size).code == 0
+        results.append(target.read_bytes())
+    assert results[0] == results[1]

@@ -91,8 +91,13 @@ def test_long_vorbis(tmp_path: Path) -> None:
 
 
 def test_integers_clip_instead_of_wrapping(tmp_path: Path) -> None:
-    write_audio(tmp_path / "a.wav", np.array([[1.5], [-1.5]], np.float32), 48_000)
-    assert np.abs(read_audio(tmp_path / "a.wav").samples[:, 0] - [1, -1]).max() < 1e-4
+    """And how many did is told."""
+    loud = np.array([[1.5], [-1.5], [1.0], [-1.0], [0.5]], np.float32)
+    assert write_audio(tmp_path / "a.wav", loud, 48_000) == 2
+    found = read_audio(tmp_path / "a.wav").samples[:, 0]
+    assert np.abs(found - [1, -1, 1, -1, 0.5]).max() < 1e-4
+    assert write_audio(tmp_path / "b.wav", loud, 48_000, subtype="FLOAT") == 0
+    np.testing.assert_array_equal(read_audio(tmp_path / "b.wav").samples, loud)
 
 
 def one_line(error: pytest.ExceptionInfo[AudioFileError]) -> str:
@@ -112,7 +117,7 @@ def test_reading_says_what_is_wrong(tmp_path: Path) -> None:
     for name, expected in (
         ("missing.wav", "no such file"),
         ("", "not a file"),
-        ("empty.wav", "use an audio file such as"),
+        ("empty.wav", "it is empty; take another copy"),
         ("text.wav", "Format not recognised"),
         ("nothing.wav", "holds no samples"),
         ("nan.wav", "2 of 10 frames are NaN or infinite, the first one is frame 3"),
@@ -169,21 +174,23 @@ def test_headers_that_lie_or_overdo_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "frames"),
+    ("content", "frames", "whole"),
     [
-        (wav(said=2**32 - 1), 8),  # what programs write that stream
-        (wav(said=2**31), 8),
-        (au(8, 2**32 - 1), 8),
-        (au(8, 2**30), 8),
-        (wav(frames=1000)[:1044], 500),
+        (wav(said=2**32 - 1), 8, True),  # what programs write that stream
+        (wav(said=2**31), 8, True),
+        (au(8, 2**32 - 1), 8, True),
+        (au(8, 2**30), 8, True),
+        (wav(frames=1000)[:1044], 500, False),
+        (wav(frames=1000), 1000, True),
     ],
 )
 def test_what_is_there_is_read_whatever_the_header_says(
-    tmp_path: Path, content: bytes, frames: int
+    tmp_path: Path, content: bytes, frames: int, whole: bool
 ) -> None:
     (tmp_path / "a.wav").write_bytes(content)
     found = read_audio(tmp_path / "a.wav")
     assert found.samples.shape == (frames, 1)
+    assert found.whole == whole
     assert found.samples.base is None or found.samples.base.nbytes <= 2 * found.samples.nbytes
 
 

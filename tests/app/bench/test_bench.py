@@ -115,6 +115,13 @@ def short(name: str) -> demo.Scene:
         (["--device", "abacus", "--seconds", "0.1"], "unknown device 'abacus'"),
         (["--json", "no/such/folder/run.json"], "no folder 'no/such/folder'"),
         (["--compare"], "--compare takes files"),
+        (["--threads", "1,65"], "found 65, at most 64"),
+        (["--block-size", "99999999999"], "expected numbers such as 1,2,4"),
+        (["--block-size", "70000"], "found 70000, at most 65536"),
+        (["--seconds", "inf"], "86400"),
+        (["-i", "mic", "--jack"], "--input-device, --jack: only with --loopback"),
+        (["--loopback", "--streams", "2", "--html", "x"], "--html, --streams: not with --loopback"),
+        (["--loopback", "--block-size", "64,128"], "one model and one --block-size"),
         (["--compare", "none.json"], "'none.json' cannot be read as a result (No such file"),
     ],
 )

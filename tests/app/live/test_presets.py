@@ -217,6 +217,21 @@ def test_a_models_path_is_taken_from_the_presets_folder(
     assert saved["model"] == str(tmp_path / "toy.onnx")
 
 
+def test_a_folder_before_the_name_makes_it_a_path(
+    soloist: Run,
+    toy: str,
+    plans: list[LivePlan],
+    own_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    play(soloist, "-m", toy, "--remove", "--save-preset", "./quiet")
+    assert (tmp_path / "quiet").is_file() and not (own_folder / "quiet.toml").exists()
+    play(soloist, "./quiet")
+    assert plans[1].mode == "remove"
+
+
 def test_nothing_is_saved_where_audio_does_not_run(
     soloist: Run, toy: str, plans: list[LivePlan], tmp_path: Path
 ) -> None:
