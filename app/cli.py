@@ -39,11 +39,12 @@ def run(arguments: Sequence[str]) -> int:
     except MemoryError:
         return _fail("out of memory; take a shorter recording or fewer sounds at once", 2)
     except Exception as error:
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC and not error.filename:
-            return _fail("cannot write the answer: no space left where it goes", 2)
         if debug:
             traceback.print_exc()
             return 1
+        # Files of ours say their names.
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC and not error.filename:
+            return _fail("cannot write the answer: no space left where it goes", 2)
         reason = f"{type(error).__name__}: {error}"
         return _fail(f"a fault of ours, {reason}; --debug shows where", 1)
 
@@ -65,7 +66,8 @@ def _run(arguments: Sequence[str]) -> int:
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "soloist"
         return _fail(f"{error.format_message()} ({command} --help says more)", error.exit_code)
-    sys.stdout.flush()  # a full disk is told here, and not after the exit
+    if sys.stdout is not None:
+        sys.stdout.flush()  # a full disk is told here, and not after the exit
     # What a command returned or `typer.Exit` carried; most commands return nothing.
     return code if isinstance(code, int) else 0
 

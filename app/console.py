@@ -5,8 +5,10 @@ Colour and moving bars appear on a terminal only, and never with NO_COLOR set; r
 
 from __future__ import annotations
 
+import codecs
 import json
 import math
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -24,12 +26,18 @@ def say(text: str) -> None:
 
 def emit_json(data: object) -> None:
     """`data` as JSON on stdout; figures that are not finite become null, as JSON has no NaN."""
-    print(to_json(data))
+    print(to_json(data, plain=not prints_unicode()))
 
 
-def to_json(data: object, indent: int | None = 2) -> str:
-    """`data` as JSON text; figures that are not finite become null."""
-    return json.dumps(finite(data), indent=indent, ensure_ascii=False, allow_nan=False)
+def prints_unicode() -> bool:
+    """Whether standard output takes any letter; else JSON needs its escapes."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    return codecs.lookup(encoding).name == "utf-8"
+
+
+def to_json(data: object, indent: int | None = 2, *, plain: bool = False) -> str:
+    """`data` as JSON text, `plain` in ASCII; figures that are not finite become null."""
+    return json.dumps(finite(data), indent=indent, ensure_ascii=plain, allow_nan=False)
 
 
 def finite(data: object) -> object:

@@ -98,9 +98,10 @@ class Vocabulary:
         ]
         phrases = [self.phrases[index] for *_, index in sorted(found)]
         classes = {phrase: name for name, members in self.classes.items() for phrase in members}
-        # The first of each class; a phrase of none stands for itself.
-        firsts = {classes.get(phrase, phrase): phrase for phrase in reversed(phrases)}
-        return sorted(firsts.values(), key=phrases.index)[:n]
+        firsts: dict[str, str] = {}  # of each class; a phrase of none stands for itself
+        for phrase in phrases:
+            firsts.setdefault(classes.get(phrase, phrase), phrase)
+        return list(firsts.values())[:n]
 
     def _cosines(self, index: int) -> NDArray[np.float32]:
         return _cosines(self.embeddings, self.embeddings[index])

@@ -38,9 +38,9 @@ _KEPT = ("PCM_", "FLOAT", "DOUBLE", "ALAC_", "ULAW", "ALAW", "VORBIS", "OPUS")
 # libsndfile takes the whole block on the stack for Vorbis and dies of long ones.
 _BLOCK = 1 << 16
 
-# What libsndfile notes of a chunk of samples that is longer than the file. Those who write to a
-# pipe cannot know the length, and put the largest number there is.
-_SHORT = re.compile(r"^data : (\d+) \(should be (\d+)\)$", re.MULTILINE)
+# What libsndfile notes where the samples of WAV, AIFF and AU are longer than the file. Those who
+# write to a pipe cannot know the length, and put the largest number there is.
+_SHORT = re.compile(r"^ *(?:data|SSND|Data Size) *: (\d+) \(should be (\d+)\)", re.MULTILINE)
 _UNKNOWN_LENGTH = 0x7FFF_0000
 _PADDING = 64  # bytes
 # These hold what is beyond full scale; all others clip it.
@@ -59,7 +59,7 @@ class Recording(NamedTuple):
     """What a file holds: `samples` float32 (frames, channels), full scale 1.0; rate in Hertz.
 
     `format` and `subtype` are libsndfile's names, such as "FLAC" and "PCM_24". `whole` is false
-    where the file ends before what its header promises.
+    where a WAV, AIFF or AU file ends before what its header promises.
     """
 
     samples: Samples
@@ -106,9 +106,10 @@ def read_audio(path: str | os.PathLike[str]) -> Recording:
 
 
 def _is_whole(file: soundfile.SoundFile) -> bool:
-    """Whether a file has all the samples that its header promises.
+    """Whether a WAV, AIFF or AU file has all the samples that its header promises.
 
-    libsndfile reads WAV as far as it goes, other formats it refuses by itself.
+    libsndfile reads as far as the file goes; FLAC and CAF it refuses by itself, of the others it
+    says nothing.
     """
     return not any(
         int(found) + _PADDING < int(promised) < _UNKNOWN_LENGTH

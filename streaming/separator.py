@@ -1,5 +1,6 @@
 """Words and audio in, separated audio out: what most programs need, in one class."""
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -195,7 +196,7 @@ def _process(processor: Processor, audio: Samples) -> Samples:
 
 def _hertz(rate: float) -> int:
     """A rate of any type of number; `ValueError` for one that is no whole number from 1 on."""
-    if not rate >= 1 or rate != int(rate):
+    if not 1 <= rate < math.inf or rate != int(rate):
         raise ValueError(f"found a rate of {rate}, expected whole Hertz")
     return int(rate)
 

@@ -7,7 +7,7 @@ measures or draws is imported when it is called: every command loads this file, 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -144,10 +144,10 @@ def bench(
     for file in (None if to_stdout else json_file, html_file):
         if file is not None:
             check_writable(file)
+    _check_kind(context, round_trip, compare)
     if compare:
         _compare([Path(name) for name in models or ()], json_file, html_file)
         return
-    _check_kind(context, round_trip)
     if round_trip:
         if len(models or ()) > 1 or len(block or ()) > 1:
             raise SoloistError("--loopback takes one model and one --block-size; name one each")
@@ -189,16 +189,24 @@ def bench(
         _write_page(html_file, [run])
 
 
-def _check_kind(context: typer.Context, round_trip: bool) -> None:
-    """Raise `SoloistError` for options of the other kind of measurement, which would be ignored."""
+def _check_kind(context: typer.Context, round_trip: bool, compare: bool) -> None:
+    """Raise `SoloistError` for options of another kind of measurement, which would be ignored."""
     sources = {name: context.get_parameter_source(name) for name in context.params}
     told = {name for name, source in sources.items() if source and source.name == "COMMANDLINE"}
+    if compare and (wrong := told - {"models", "compare", "html_file", "json_file"}):
+        raise SoloistError(f"--compare takes files and --html, not {_named(wrong)}")
     told -= {"models", "round_trip", "block", "json_file"}  # of both
     wrong = told - _OF_DEVICES if round_trip else told & _OF_DEVICES
-    options = [f"--{name.removesuffix('_file').replace('_', '-')}" for name in sorted(wrong)]
-    if options:
+    if wrong:
         when = "not with" if round_trip else "only with"
-        raise SoloistError(f"{', '.join(options)}: {when} --loopback; leave out what is not meant")
+        raise SoloistError(f"{_named(wrong)}: {when} --loopback; leave out what is not meant")
+
+
+def _named(parameters: Iterable[str]) -> str:
+    """Options by their parameters."""
+    spelled = {"block": "block-size", "round_trip": "loopback"}
+    names = [spelled.get(each, each.removesuffix("_file")) for each in sorted(parameters)]
+    return ", ".join(f"--{name.replace('_', '-')}" for name in names)
 
 
 def _compare(files: list[Path], json_file: Path | None, html_file: Path | None) -> None:

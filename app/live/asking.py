@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ...runtime.bundle import Bundle
 from ...runtime.queries import conditioning_for
+from ...runtime.vocabulary import normalised
 from ...separators.encoders import load_encoder
 from ...streaming.listening import Heard
 from ...streaming.live.recorder import INPUT, RESIDUAL
@@ -60,7 +61,7 @@ class Asking:
     def ask(self, number: int, words: str) -> None:
         """Ask for `words` in place of a sound's, counted from 0.
 
-        Words that the model does not know take a tenth of a second, at first. Raises `QueryError`
+        Words that the model does not know take a tenth of a second, at first. Raises `SoloistError`
         for words that cannot be asked for, and all stays as it was.
         """
         wanted = [words if place == number else kept for place, kept in enumerate(self.words)]
@@ -73,10 +74,11 @@ class Asking:
     def offers(self, typed: str, heard: Heard) -> list[str]:
         """Phrases that the model knows and that may be meant.
 
-        Where nothing is typed yet, it is what is heard and not asked for.
+        Where nothing is typed yet, it is what is heard and neither asked for nor unwanted.
         """
         if not typed:
-            return [name for name, _ in heard if name not in self.words]
+            taken = {normalised(words) for words in (*self.words, *self._unwanted)}
+            return [name for name, _ in heard if normalised(name) not in taken]
         vocabulary = self._bundle.vocabulary
         return [] if vocabulary is None else vocabulary.completions(typed, _OFFERED)
 

@@ -184,8 +184,9 @@ def live(
                 lost = session.play(duration, reconnect)
             code = session.finish(lost)
             if keep_in is not None and (desk.turned or asking.changed):
-                words = {"query": asking.words} if asking.changed else {}
-                presets.save(keep_in, told | desk.levels | words)
+                turned = desk.levels if desk.turned else {}
+                asked_last = {"query": asking.words} if asking.changed else {}
+                presets.save(keep_in, told | turned | asked_last)
                 say(f"written: {keep_in}, with words and gains as they were at the end")
             return code
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -18,7 +17,7 @@ from ...runtime.errors import SoloistError
 from ...streaming.live.budget import LatencyBudget
 from ...streaming.live.levels import Level, Levels, decibels
 from ...streaming.live.report import Report
-from ..console import finite
+from ..console import prints_unicode, to_json
 from .view import Event, Lines
 
 _FIGURES_S = 1.0
@@ -118,9 +117,9 @@ class EventLines(Lines):
         }
 
     def _emit(self, event: str, **facts: object) -> None:
-        line = finite({"event": event, "time": time.time(), **facts})
+        line = {"event": event, "time": time.time(), **facts}
         try:
-            print(json.dumps(line, ensure_ascii=False, allow_nan=False), flush=True)
+            print(to_json(line, None, plain=not prints_unicode()), flush=True)
         except BrokenPipeError:  # whoever listened has gone, and wants no more of it
             self.ended = True
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -85,20 +85,22 @@ def draw(scene: Scene, width: int, height: int, glyphs: Glyphs) -> list[Text]:
     width = min(width, _WIDEST)
     head, foot, summary = _head(scene, width), _foot(scene, width), _summary(scene)
     scale_, input_, *strips, output = _meters(scene, width, glyphs)
-    last = [output] if scene.prompt is None else foot[-1:]
+    told = foot[-2:] if scene.prompt is not None and scene.prompt.error else foot[-1:]
+    last = [output] if scene.prompt is None else told
     body = _help() if scene.help else _figures(scene) if width >= _NARROW else summary
     layouts = [
         [head, [scale_, input_], strips, [output], body, foot],
         [head[:1], body, foot] if scene.help else [],
         [head, [scale_, input_], strips, [output], summary, foot],
         [head[:1], [scale_, input_], strips, [output], summary, foot],
-        [[scale_, input_], strips, [output], foot[-1:]],
+        [[scale_, input_], strips, [output], told],
         [[input_], strips, last],
     ]
     blocks = next((each for each in layouts if 0 < sum(map(len, each)) <= height), layouts[-1])
     if sum(map(len, blocks)) > height:
-        first = max(0, min(scene.selected, len(strips) - height + 2))
-        blocks = [[input_], strips[first : first + max(1, height - 2)], last]
+        room = max(1, height - 1 - len(last))
+        first = max(0, min(scene.selected, len(strips) - room))
+        blocks = [[input_], strips[first : first + room], last]
     lines: list[Text] = []
     spare = height - sum(map(len, blocks))
     for block in filter(None, blocks):
@@ -300,7 +302,10 @@ def _foot(scene: Scene, width: int) -> list[Text]:
 
 
 def _prompt(prompt: Prompt, width: int) -> list[Text]:
-    """What may be meant, keys, and last the line that is typed, whose end is always seen."""
+    """What may be meant, keys, and last the line that is typed, whose end is always seen.
+
+    What is wrong stands in place of the keys, next to that line: where room is scarce it stays.
+    """
     offers = Text("any words will do", "dim")
     if prompt.offers:
         offers = Text.assemble((prompt.offers[0], "bold"), style="dim")
@@ -312,8 +317,9 @@ def _prompt(prompt: Prompt, width: int) -> list[Text]:
     while text and cell_len(lead + text) >= width:
         text = text[1:]
     keys = _keys([("Tab", "takes the first"), ("Enter", "asks for it"), ("Esc", "leaves it")])
-    error = [Text(prompt.error, _BAD)] if prompt.error else []
-    return [*error, offers, keys, Text.assemble((lead, "dim"), (text, "bold"), (" ", "reverse"))]
+    if prompt.error:
+        keys = Text(prompt.error, _BAD)
+    return [offers, keys, Text.assemble((lead, "dim"), (text, "bold"), (" ", "reverse"))]
 
 
 def _keys(said: Sequence[tuple[str, str]]) -> Text:

@@ -18,7 +18,7 @@ from rich.control import Control
 from rich.segment import ControlType
 from rich.text import Text
 
-from ...runtime.errors import QueryError
+from ...runtime.errors import SoloistError
 from ...streaming.live.levels import Level
 from ...streaming.live.report import Report
 from ..console import people, say
@@ -108,7 +108,10 @@ class TerminalView:
             time.sleep(seconds)
         else:
             for key in self._keys.read(seconds):
+                typing = self._prompt is not None
                 self._press(key)
+                if typing and key == "enter":  # what was pasted behind it is no key
+                    break
         if self._stopping:
             self._stop()
         if self._lost:  # nobody shows figures then
@@ -156,7 +159,7 @@ class TerminalView:
     def _ask(self, prompt: Prompt, words: str) -> None:
         try:
             self._asking.ask(prompt.number, words)
-        except QueryError as error:  # to be typed differently
+        except SoloistError as error:  # to be typed differently
             prompt.error = str(error)
             return
         self._prompt = None

@@ -11,6 +11,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from types import ModuleType
 from typing import Any, Literal
 
@@ -62,11 +63,16 @@ def jack_module() -> ModuleType | None:
         import jack
     except (ImportError, OSError):
         return None
-    # It prints what it tries in vain; what matters is an exception, and told once.
-    jack.set_error_function(lambda _: None)
-    jack.set_info_function(lambda _: None)
+    _hush(jack)
     module: ModuleType = jack
     return module
+
+
+@cache
+def _hush(jack: ModuleType) -> None:
+    """Have JACK not print what it tries in vain: what matters is an exception, and told once."""
+    jack.set_error_function(lambda _: None)
+    jack.set_info_function(lambda _: None)
 
 
 def on_pipewire() -> bool:

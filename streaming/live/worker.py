@@ -106,6 +106,7 @@ class Worker:
         self._epoch += 1
         self._start = self._written
         self._arm_for = block or 0
+        self._fallen = self._risen = _FADE
         self.delay = block or largest
 
     def process(self, audio: Samples, out: Samples) -> None:

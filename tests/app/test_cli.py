@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -152,3 +153,24 @@ for line in {audible!r}:
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
     )
     assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell closes it")
+def test_without_a_standard_output(toy: str) -> None:
+    """As of programs that nobody looks at."""
+    line = [sys.executable, "-m", "soloist", "info", toy]
+    closed = subprocess.run(["sh", "-c", '"$@" >&-', "sh", *line], capture_output=True, text=True)
+    assert (closed.returncode, closed.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8"])
+def test_an_output_that_lacks_letters(toy: str, encoding: str) -> None:
+    """JSON stays JSON, and for people what is missing is spelled out."""
+    line = [sys.executable, "-m", "soloist", "queries", "-m", toy, "gn\u00fc \u6253"]
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    found = subprocess.run([*line, "--json"], capture_output=True, env=environment)
+    assert list(json.loads(found.stdout.decode(encoding))) == ["gn\u00fc \u6253"]
+    found = subprocess.run(line, capture_output=True, env=environment)
+    assert found.returncode == 0
+    told = found.stdout.decode(encoding).partition(":")[0]
+    assert told.replace("\\xfc", "\u00fc").replace("\\u6253", "\u6253") == "gn\u00fc \u6253"

@@ -1,6 +1,7 @@
 """The separator does what the parts below it do, for audio of every form, or says why not."""
 
 import gc
+import math
 from collections.abc import Callable, Iterator
 from typing import Any, get_args
 
@@ -157,7 +158,7 @@ def test_a_rate_is_a_whole_number_of_any_type(bundle: Bundle) -> None:
     found = [np.concatenate(list(separator.blocks([audio], rate))) for rate in rates]
     np.testing.assert_array_equal(found[0], found[1])
     np.testing.assert_array_equal(found[0], found[2])
-    wrong: tuple[Any, ...] = (44_100.5, 0, float("nan"))
+    wrong: tuple[Any, ...] = (44_100.5, 0, math.nan, math.inf)
     for rate in wrong:
         with pytest.raises(ValueError, match=r"a rate of .*, expected whole Hertz"):
             separator(audio, rate)

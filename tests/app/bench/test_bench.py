@@ -122,6 +122,7 @@ def short(name: str) -> demo.Scene:
         (["-i", "mic", "--jack"], "--input-device, --jack: only with --loopback"),
         (["--loopback", "--streams", "2", "--html", "x"], "--html, --streams: not with --loopback"),
         (["--loopback", "--block-size", "64,128"], "one model and one --block-size"),
+        (["--compare", "a.json", "--loopback", "--block-size", "64"], "--block-size, --loopback"),
         (["--compare", "none.json"], "'none.json' cannot be read as a result (No such file"),
     ],
 )

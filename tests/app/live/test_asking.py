@@ -51,6 +51,7 @@ def test_what_is_not_wanted_stays(toy_bundle: Toys) -> None:
     it.ask(0, "piano")
     assert it.task == "remove piano, not rain"
     np.testing.assert_array_equal(sent[0], conditioning_for(bundle, ["piano"], ["rain"]))
+    assert it.offers("", (("rain", 0.9), ("bird", 0.3))) == ["bird"]
 
 
 @pytest.mark.parametrize("words", ["a hippopotamus", "rain", "Rain!", "?"])
@@ -66,6 +67,8 @@ def test_what_may_be_meant(asking: tuple[Asking, Sent]) -> None:
     it, _ = asking
     heard = (("siren", 0.9), ("rain", 0.5), ("hand drum", 0.3))
     assert it.offers("", heard) == ["siren", "hand drum"]
+    it.ask(1, "Siren!")
+    assert it.offers("", heard) == ["rain", "hand drum"]
     assert it.offers("si", heard) == ["siren"]
     assert it.offers("", ()) == []
 

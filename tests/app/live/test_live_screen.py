@@ -231,9 +231,10 @@ def test_words_are_typed_where_the_keys_were() -> None:
         "1 in place of rain: a do",
     ]
     typing.offers, typing.error = [], "that is no word"
-    assert drawn(replace(SCENE, prompt=typing))[-4:-2] == ["that is no word", "any words will do"]
-    text = drawn(replace(SCENE, prompt=typing), 80, 3)
-    assert text[-1] == "1 in place of rain: a do"
+    assert drawn(replace(SCENE, prompt=typing))[-3:-1] == ["any words will do", "that is no word"]
+    for height in range(4, 24):
+        text = drawn(replace(SCENE, prompt=typing), 80, height)
+        assert text[-2:] == ["that is no word", "1 in place of rain: a do"]
 
 
 def test_clock() -> None:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from soloist.app.live import command as live_module
 from soloist.app.live import presets
+from soloist.app.live.asking import Asking
 from soloist.app.live.desk import Desk
 from soloist.app.live.preset_keys import KEYS
 from soloist.app.live.view import Lines
@@ -154,6 +155,32 @@ def test_what_keys_turned_is_kept(
         "stem2.gain": -1.0,
         "residual.gain": 0.0,
     }
+
+
+def test_other_words_are_kept_and_gains_are_not_frozen_by_them(
+    soloist: Run,
+    toy: str,
+    plans: list[LivePlan],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[Asking] = []
+
+    def make(*given: Any) -> Asking:
+        made.append(Asking(*given))
+        return made[-1]
+
+    def wait(view: Lines, seconds: float) -> None:
+        made[0].ask(0, "piano")
+        view.ended = True
+
+    monkeypatch.setattr(live_module, "Asking", make)
+    monkeypatch.setattr(Lines, "wait", wait)
+    saved = tmp_path / "it.toml"
+    soloist("live", "-m", toy, "-q", "dog", "--remove", "--save-preset", saved)
+    content = tomllib.loads(saved.read_text("utf-8"))
+    assert content["queries"] == ["piano"]
+    assert {"gain", "rest"}.isdisjoint(content)
 
 
 def test_what_was_not_said_is_left_open(

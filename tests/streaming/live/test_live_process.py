@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -268,7 +267,7 @@ def test_it_does_not_outlive_its_parent(plan: LivePlan) -> None:
 
 
 def test_a_page_shows_whole_reports_only() -> None:
-    """One process writes as fast as it can, this one reads."""
+    """One process writes as fast as it can, this one reads; what lies between two is none."""
     page = Page.create()
     program = (
         "import sys; from pathlib import Path\n"
@@ -282,6 +281,8 @@ def test_a_page_shows_whole_reports_only() -> None:
     numbers = [0]
     while (report := page.read()).stage != "ended":
         assert writer.poll() in (None, 0)
+        if len(numbers) > 1:
+            assert report.stage == "running"
         if report.stage == "running":
             text, _, _ = report.fault.partition(",")
             number = int(text)
@@ -292,26 +293,6 @@ def test_a_page_shows_whole_reports_only() -> None:
     page.remove()
     assert not page.path.exists()
     assert len(set(numbers)) > 10
-
-
-def test_a_page_never_goes_back_to_the_start() -> None:
-    """Writer and reader as fast as they can: what lies between two reports is none."""
-    page = Page.create()
-    reader = Page(page.path)
-    page.write(Report("running"))
-    ended = threading.Event()
-
-    def write() -> None:
-        while not ended.is_set():
-            page.write(Report("running"))
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    stages = {reader.read().stage for _ in range(30_000)}
-    ended.set()
-    writer.join()
-    assert stages == {"running"}
-    page.remove()
 
 
 @pytest.mark.parametrize("at", [3, 9, 13, 40], ids=["number", "length", "checksum", "report"])
