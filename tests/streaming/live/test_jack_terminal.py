@@ -229,25 +229,25 @@ def test_other_words_are_typed(
 ) -> None:
     """Words that are none change nothing; others are heard, saved, and there after a loss."""
     toy, saved = toy_bundle(queries=2), tmp_path / "it.toml"
-    before, after = offline(toy, "dog", "rain"), offline(toy, "dog", "siren")
+    before, after = offline(toy, "dog", "rain"), offline(toy, "dog", "police siren")
     assert abs(before - after) > 0.05
     terminal = at_terminal("--save-preset", str(saved))
     terminal.shows("w words")
     desk[1].hears(before)
     terminal.type("2wa gnu\n")
     terminal.shows("is not a word toy knows")
-    terminal.type("\x15sir")
+    terminal.type("\x15pol")
     terminal.shows("police siren")
     terminal.type("\t\n")
-    terminal.shows("keep dog, siren")
+    terminal.shows("keep dog, police siren")
     desk[1].hears(after)
     os.kill(child(terminal.process), signal.SIGKILL)
     terminal.shows("audio is back, latency")
     desk[1].hears(after)
     terminal.type("q")
     assert terminal.process.wait(PATIENCE_S) == 0
-    until(lambda: "siren in place of rain" in terminal.seen, lambda: terminal.seen)
-    assert tomllib.loads(saved.read_text("utf-8"))["queries"] == ["dog", "siren"]
+    until(lambda: "police siren in place of rain" in terminal.seen, lambda: terminal.seen)
+    assert tomllib.loads(saved.read_text("utf-8"))["queries"] == ["dog", "police siren"]
 
 
 def test_an_insert_says_what_is_not_connected(
