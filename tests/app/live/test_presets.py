@@ -16,8 +16,6 @@ from hypothesis import strategies as st
 
 from soloist.app.live import command as live_module
 from soloist.app.live import presets
-from soloist.app.live.asking import Asking
-from soloist.app.live.desk import Desk
 from soloist.app.live.preset_keys import KEYS
 from soloist.app.live.view import Lines
 from soloist.runtime.errors import DeviceError
@@ -121,25 +119,39 @@ def test_what_is_saved_plays_the_same(
     }
 
 
+@pytest.fixture
+def recorded(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[Any]]:
+    """`recorded(name)`: the objects of that class that `live` makes from now on."""
+
+    def record(name: str) -> list[Any]:
+        made: list[Any] = []
+        kind = vars(live_module)[name]
+
+        def make(*given: Any) -> Any:
+            made.append(kind(*given))
+            return made[-1]
+
+        monkeypatch.setattr(live_module, name, make)
+        return made
+
+    return record
+
+
 def test_what_keys_turned_is_kept(
     soloist: Run,
     toy: str,
     plans: list[LivePlan],
+    recorded: Callable[[str], list[Any]],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    desks: list[Desk] = []
-
-    def make(*given: Any) -> Desk:
-        desks.append(Desk(*given))
-        return desks[-1]
+    desks = recorded("Desk")
 
     def wait(view: Lines, seconds: float) -> None:
         for key in ("b", "2", "+", "+", "3", "0", "1", "m"):
             desks[-1].press(key)
         view.ended = True
 
-    monkeypatch.setattr(live_module, "Desk", make)
     monkeypatch.setattr(Lines, "wait", wait)
     saved = tmp_path / "it.toml"
     ask = ("-m", toy, "-q", "dog", "-q", "rain", "--gain", "-3", "--save-preset", saved)
@@ -161,20 +173,16 @@ def test_other_words_are_kept_and_gains_are_not_frozen_by_them(
     soloist: Run,
     toy: str,
     plans: list[LivePlan],
+    recorded: Callable[[str], list[Any]],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    made: list[Asking] = []
-
-    def make(*given: Any) -> Asking:
-        made.append(Asking(*given))
-        return made[-1]
+    made = recorded("Asking")
 
     def wait(view: Lines, seconds: float) -> None:
         made[0].ask(0, "piano")
         view.ended = True
 
-    monkeypatch.setattr(live_module, "Asking", make)
     monkeypatch.setattr(Lines, "wait", wait)
     saved = tmp_path / "it.toml"
     soloist("live", "-m", toy, "-q", "dog", "--remove", "--save-preset", saved)
