@@ -56,9 +56,10 @@ def read_file(path: Path) -> Any:
                 f"{path} cannot be read without running code from it ({refused}), which Soloist "
                 "never does; save its state_dict alone, with torch.save"
             ) from error
+        # What torch says of it is about torch; what the checks above say is about the file.
+        reason = f" ({str(error)[:160]})" if type(error) is ValueError else ""
         raise ValueError(
-            f"{path} is no checkpoint that torch can read, or a damaged one; give a file that "
-            "training wrote"
+            f"{path} is no checkpoint that torch can read{reason}; give a file that training wrote"
         ) from error
 
 
