@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from soloist.app.live.asking import Asking, Prompt
 from soloist.app.live.desk import Desk
+from soloist.app.live.terminal import TerminalView
 from soloist.app.words import asked_of
-from soloist.runtime.errors import QueryError
+from soloist.runtime.errors import BundleError, QueryError, SoloistError
 from soloist.runtime.queries import conditioning_for
 from soloist.streaming.live.plan import LivePlan
 
@@ -94,3 +95,52 @@ def test_a_line_is_typed() -> None:
     for key in ("tab", "backspace", *"x" * 1000):
         it.press(key)
     assert it.text == "x" * 200
+
+
+class Typist:
+    """A keyboard: all that it has typed comes at once."""
+
+    def __init__(self, *keys: str) -> None:
+        self.keys = list(keys)
+
+    def read(self, timeout: float) -> list[str]:
+        keys, self.keys = self.keys, []
+        return keys
+
+
+def at_screen(asking: Asking, *keys: str) -> TerminalView:
+    """What became of the screen after these keys; nothing is painted before audio runs."""
+    view = TerminalView("toy", asking, Desk(asking.words, LivePlan("toy"), lambda _: None))
+    view._keys = Typist(*keys)
+    view.wait(0.0)
+    return view
+
+
+def test_keys_are_letters_while_words_are_typed(asking: tuple[Asking, Sent]) -> None:
+    it, sent = asking
+    view = at_screen(it, "2", "w", *"qm?", "\x15", *"bir", "tab", "enter")
+    assert it.words == ["dog", "bird"] and len(sent) == 1
+    assert not view.ended and view._prompt is None
+    view = at_screen(it, "w", *"piano", "escape", "q")
+    assert it.words == ["dog", "bird"] and view.ended
+
+
+def test_what_is_pasted_behind_the_words_is_no_key(asking: tuple[Asking, Sent]) -> None:
+    it, _ = asking
+    assert not at_screen(it, "w", *"piano", "enter", "q").ended
+    assert it.words == ["piano", "rain"]
+
+
+@pytest.mark.parametrize("error", [QueryError("no word"), BundleError("no conditioner")])
+def test_what_cannot_be_asked_for_is_told_and_ends_nothing(
+    asking: tuple[Asking, Sent], monkeypatch: pytest.MonkeyPatch, error: SoloistError
+) -> None:
+    def refuse(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(asking[0], "ask", refuse)
+    view = at_screen(asking[0], "w", "x", "enter")
+    assert view._prompt is not None
+    assert (view._prompt.text, view._prompt.error) == ("x", str(error))
+    view._press("y")
+    assert (view._prompt.text, view._prompt.error) == ("xy", "")
