@@ -24,15 +24,13 @@ def say(text: str) -> None:
     people.print(text, markup=False)
 
 
-def emit_json(data: object) -> None:
-    """`data` as JSON on stdout; figures that are not finite become null, as JSON has no NaN."""
-    print(to_json(data, plain=not prints_unicode()))
+def emit_json(data: object, indent: int | None = 2) -> None:
+    """`data` as JSON on stdout, at once; figures that are not finite become null.
 
-
-def prints_unicode() -> bool:
-    """Whether standard output takes any letter; else JSON needs its escapes."""
+    Where stdout does not take any letter, letters are in JSON's own escapes.
+    """
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    return codecs.lookup(encoding).name == "utf-8"
+    print(to_json(data, indent, plain=codecs.lookup(encoding).name != "utf-8"), flush=True)
 
 
 def to_json(data: object, indent: int | None = 2, *, plain: bool = False) -> str:

@@ -89,12 +89,14 @@ class Vocabulary:
         Those come first that begin with it, then shorter ones.
         """
         beginning = normalised(typed)
-        if beginning and typed[-1].isspace():  # that word is whole
+        if not beginning:
+            return []
+        if typed[-1].isspace():  # that word is whole
             beginning += " "
         found = [
             (not phrase.startswith(beginning), len(phrase), index)
             for phrase, index in self._index.items()
-            if beginning and f" {beginning}" in f" {phrase}"
+            if f" {beginning}" in f" {phrase}"
         ]
         phrases = [self.phrases[index] for *_, index in sorted(found)]
         classes = {phrase: name for name, members in self.classes.items() for phrase in members}

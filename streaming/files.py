@@ -4,6 +4,7 @@ A file is written under another name (`runtime.replacing`) and checked before it
 its destination, which at no moment holds half a file.
 """
 
+import math
 import os
 import re
 from collections.abc import Mapping
@@ -179,23 +180,28 @@ def write_together(
             format_, usual = _format_of(path)
             part = stack.enter_context(replacing(path, AudioFileError))
             chosen = _subtype_for(format_, usual, subtype)
-            _write(path, part, samples, sample_rate, format_, chosen)
-            bounded = not chosen.startswith(_UNBOUNDED)
-            clipped[path] = bounded * int(np.count_nonzero(np.abs(samples) > _FULL_SCALE))
+            clipped[path] = _write(path, part, samples, sample_rate, format_, chosen)
     return clipped
 
 
 def _write(
     path: Path, part: Path, samples: Samples, sample_rate: int, format_: str, subtype: str
-) -> None:
-    """Write to `part` what is to become `path`. `AudioFileError` where libsndfile refuses."""
+) -> int:
+    """Write to `part` what is to become `path`; how many samples were clipped.
+
+    `AudioFileError` where libsndfile refuses.
+    """
     frames, channels = samples.shape
+    bound = math.inf if subtype.startswith(_UNBOUNDED) else _FULL_SCALE
+    clipped = 0
     try:
         with soundfile.SoundFile(
             part, "w", sample_rate, channels, subtype=subtype, format=format_
         ) as file:
             for start in range(0, frames, _BLOCK):
-                file.write(samples[start : start + _BLOCK])
+                piece = samples[start : start + _BLOCK]
+                file.write(piece)
+                clipped += int(np.count_nonzero(np.abs(piece) > bound))
         # Some formats know few rates and take any in silence.
         found = soundfile.info(part)
         if (found.frames, found.channels, found.samplerate) != (frames, channels, sample_rate):
@@ -213,6 +219,7 @@ def _write(
             f"cannot write {str(path)!r} ({format_} {subtype}, {channels} channels, "
             f"{sample_rate} Hz): {reason}; {remedy}"
         ) from error
+    return clipped
 
 
 def _format_of(path: Path) -> tuple[str, str | None]:

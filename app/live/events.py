@@ -17,7 +17,7 @@ from ...runtime.errors import SoloistError
 from ...streaming.live.budget import LatencyBudget
 from ...streaming.live.levels import Level, Levels, decibels
 from ...streaming.live.report import Report
-from ..console import prints_unicode, to_json
+from ..console import emit_json
 from .view import Event, Lines
 
 _FIGURES_S = 1.0
@@ -117,9 +117,8 @@ class EventLines(Lines):
         }
 
     def _emit(self, event: str, **facts: object) -> None:
-        line = {"event": event, "time": time.time(), **facts}
         try:
-            print(to_json(line, None, plain=not prints_unicode()), flush=True)
+            emit_json({"event": event, "time": time.time(), **facts}, indent=None)
         except BrokenPipeError:  # whoever listened has gone, and wants no more of it
             self.ended = True
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
